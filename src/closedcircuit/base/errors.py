@@ -17,6 +17,8 @@
     |-- KeyError_                     key.*          refuse   a key is missing, wrong or damaged
     |   |-- NoRecipients              key.no-recipients       nobody could open what would be recorded
     |   `-- CannotOpen                key.cannot-open         this identity does not open it
+    |-- NetError                      net.*          retry    a connection cannot be made, or broke
+    |   `-- CertificateRefused        net.certificate refuse  the peer is not who it should be; `.sha256` says who
     |-- AccessError                   access.*       refuse   not signed in, or not allowed
     `-- NotFound                      not-found      refuse   there is no such thing
 
@@ -138,6 +140,22 @@ class CannotOpen(KeyError_):
     """This identity does not open it."""
 
     code = "key.cannot-open"
+
+
+class NetError(CircuitError):
+    """A connection cannot be made, or it broke."""
+
+    code, kind, exit_code, http_status = "net.error", Kind.RETRY, 10, 502
+
+
+class CertificateRefused(NetError):
+    """The peer showed a certificate that the policy does not allow. `sha256` is that of its DER, hex; may be empty."""
+
+    code, kind = "net.certificate", Kind.REFUSE
+
+    def __init__(self, message: str, *, remedy: str = "", sha256: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.sha256 = sha256
 
 
 class AccessError(CircuitError):
