@@ -48,7 +48,10 @@ class WebUI(BuildHookInterface):
         bin_dir = home if os.name == "nt" else home / "bin"
         npm = home / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm/bin/npm-cli.js"
         env = dict(os.environ, PATH=f"{bin_dir}{os.pathsep}{os.environ['PATH']}")
-        for step in (["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"], ["run", "build"]):
+        steps = [["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"], ["run", "build"]]
+        if self._installed():
+            del steps[0]  # and leave the test tools there that `npm ci --omit=dev` would remove
+        for step in steps:
             done = subprocess.run(
                 [bin_dir / "node", npm, *step], cwd=Path(self.root, "ui"), env=env, capture_output=True, text=True, check=False
             )
@@ -64,6 +67,11 @@ class WebUI(BuildHookInterface):
     def _fresh(self) -> bool:
         stamp = Path(self.root, STATIC, ".stamp")
         return stamp.is_file() and stamp.read_text() == self._digest()
+
+    def _installed(self) -> bool:
+        """Say whether node_modules is what the lock file says (npm writes its copy of the lock when it is done)."""
+        lock, copy = Path(self.root, "ui/package-lock.json"), Path(self.root, "ui/node_modules/.package-lock.json")
+        return copy.is_file() and copy.stat().st_mtime >= lock.stat().st_mtime
 
     def _digest(self) -> str:
         ui = Path(self.root, "ui")
