@@ -20,6 +20,9 @@
     |-- NetError                      net.*          retry    a connection cannot be made, or broke
     |   `-- CertificateRefused        net.certificate refuse  the peer is not who it should be; `.sha256` says who
     |-- AccessError                   access.*       refuse   not signed in, or not allowed
+    |   |-- Forbidden                 access.forbidden        signed in or not: this is not allowed
+    |   `-- TooManyTries              access.too-many retry   wait `.retry_after_s` seconds
+    |-- RequestError                  request.*      refuse   what was asked makes no sense
     `-- NotFound                      not-found      refuse   there is no such thing
 
 `api` maps them once to RFC 9457 problem+json, `cli` once to exit codes, logs once to events.
@@ -162,6 +165,28 @@ class AccessError(CircuitError):
     """Not signed in, or not allowed."""
 
     code, kind, exit_code, http_status = "access.denied", Kind.REFUSE, 8, 401
+
+
+class Forbidden(AccessError):
+    """Not allowed, whoever asks."""
+
+    code, http_status = "access.forbidden", 403
+
+
+class TooManyTries(AccessError):
+    """Too many wrong answers in a short time."""
+
+    code, kind, http_status = "access.too-many", Kind.RETRY, 429
+
+    def __init__(self, message: str, *, retry_after_s: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after_s = retry_after_s
+
+
+class RequestError(CircuitError):
+    """What was asked makes no sense: a range that ends before it begins, a name with a line break."""
+
+    code, kind, exit_code, http_status = "request.invalid", Kind.REFUSE, 2, 422
 
 
 class NotFound(CircuitError):
