@@ -62,7 +62,7 @@ def check(conn: sqlite3.Connection, path: Path) -> int:
         raise CatalogueError(f"{path} is a database, but not one of Closed Circuit.", remedy=f"Move it away. {REBUILD}")
     if version > latest():
         raise CatalogueError(
-            f"{path} was written by a newer Closed Circuit: its version is {version}, and this program knows {latest()}.",
+            f"{path} was written by a newer Closed Circuit: its version is {version}; this program knows {latest()}.",
             remedy="Install the newer version again; or put back the copy that it made before it changed the file, "
             f"{path.name}.v<number>.bak, and run `closedcircuit footage rebuild` to index what was recorded since.",
         )
