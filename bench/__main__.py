@@ -10,6 +10,7 @@ BENCHES = {
     "record": "CPU and memory a camera, against ffmpeg -c copy at the same moment on the same streams",
     "live": "first picture and glass to glass, read from the burnt-in bar in a real browser; CPU a viewer",
     "seek": "seek to picture in a real browser, one hour's export",
+    "soak": "hours of cameras with drop-outs: the sums are exact, memory is flat",
     "catalogue": "index queries at ten million segments",
 }
 

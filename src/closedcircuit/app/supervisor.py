@@ -26,13 +26,18 @@ STOP_WITHIN_S = 12.0
 LOOK_EVERY_S = 0.1
 
 
+def role_command(name: str, folder: DataFolder) -> list[str]:
+    """Return what starts a role."""
+    return [sys.executable, "-m", "closedcircuit.app.role", name, "--data", str(folder.root)]
+
+
 class Child:
     """One role's process and its history."""
 
-    def __init__(self, name: str, folder: DataFolder) -> None:
+    def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
         self.restarts = 0
-        self._folder = folder
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
         self._again_s = 0.0
@@ -46,9 +51,8 @@ class Child:
     def start(self, now_s: float) -> None:
         """Start the role. Its standard error is ours: what it cannot log it says there."""
         self._started_s = now_s
-        command = [sys.executable, "-m", "closedcircuit.app.role", self.name, "--data", str(self._folder.root)]
         env = dict(os.environ, CLOSEDCIRCUIT_SUPERVISED="1")
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
 
     def tend(self, now_s: float, say: Callable[[str], None]) -> None:
         """Restart the role when it is dead and its waiting time is over."""
@@ -84,9 +88,15 @@ class Child:
 class Supervisor:
     """The parent of all roles of one data folder. One a folder: a lock file refuses the second."""
 
-    def __init__(self, folder: DataFolder, clock: Clock, roles: Sequence[str] = tuple(ROLES)) -> None:
+    def __init__(
+        self,
+        folder: DataFolder,
+        clock: Clock,
+        roles: Sequence[str] = tuple(ROLES),
+        command: Callable[[str, DataFolder], list[str]] = role_command,
+    ) -> None:
         self._folder, self._clock = folder, clock
-        self.children = [Child(name, folder) for name in roles]
+        self.children = [Child(name, command(name, folder)) for name in roles]
         self._lock = _lock(folder.run / "supervisor.pid")
 
     def start(self) -> None:
