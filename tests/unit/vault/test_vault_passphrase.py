@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An identity under a passphrase."""
+
+from __future__ import annotations
+
+import pytest
+
+from closedcircuit.base import Secret
+from closedcircuit.base.errors import CannotOpen
+from closedcircuit.vault import Identity, open_with_passphrase, seal_with_passphrase
+
+
+def test_the_right_passphrase_opens_and_no_other(ids):
+    identity = Identity.generate(ids)
+    sealed = seal_with_passphrase(identity.text, Secret("correct horse battery"), ids)
+    assert identity.text.encode() not in sealed.blob
+    assert len(sealed.auth) == 32
+    assert open_with_passphrase(sealed, Secret("correct horse battery")) == identity.text
+    with pytest.raises(CannotOpen):
+        open_with_passphrase(sealed, Secret("correct horse batteries"))
