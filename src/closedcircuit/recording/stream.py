@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One stream of one camera, from samples to pieces and to viewers.
+
+A `StreamRecorder` is the sink of one source: it maps media time to wall time, cuts fragments at key frames, keeps the
+running group of pictures for new viewers, and notes how the stream is doing. What becomes of the pieces is its
+`Chain`'s business. It never waits.
+
+Everything here belongs to the sweep thread.
+"""
+
+from __future__ import annotations
+
+from closedcircuit.base import TICKS, Clock, Ids
+from closedcircuit.model import Cause, Sample, SenderReport, State, Track
+from closedcircuit.recording.chain import OVERLAP_MAX_90K, Chain, Terms
+from closedcircuit.recording.pieces import Piece
+from closedcircuit.recording.relay import AUDIO, KEY, Relay, Replayed
+from closedcircuit.recording.sound import Sound
+from closedcircuit.recording.vitals import Vitals
+from closedcircuit.recording.wall import WallMap
+
+PIECE_BYTES_MAX = 4 << 20
+"""A fragment ends before it grows past this: a bound on memory, well below `model.FRAGMENT_BYTES_MAX`."""
+REPLAY_BYTES_MAX = 8 << 20
+"""A running group of pictures longer than this is not kept for new viewers: they wait for the next key frame."""
+HOLE_90K = TICKS
+"""Lost packets that leave a hole longer than this make a gap."""
+FUTURE_90K, PAST_90K = 2 * TICKS, 60 * TICKS
+"""A sample that would lie further off its arrival than this shows that the camera's media clock has jumped."""
+FRAME_90K = 3600
+"""Length of a frame where there is nothing to reckon it from."""
+EXTRA_STEP_90K, EXTRA_MAX_90K = 180, TICKS // 2
+"""When the anchor moves, live timestamps follow by this much a frame; from the second value on they start anew."""
+
+
+class StreamRecorder:
+    """Sink of one source (`model.PacketSink`)."""
+
+    def __init__(self, chain: Chain, clock: Clock, ids: Ids, terms: Terms, sound: Sound) -> None:
+        self.chain = chain
+        self.vitals = Vitals(clock.now_90k())
+        self.relay: Relay | None = None
+        self._clock, self._ids, self._sound = clock, ids, sound
+        self._fragment_90k = round(terms.fragment_s * TICKS)
+        self._received: tuple[Track, ...] = ()
+        self._tracks: tuple[Track, ...] = ()
+        self._live_extra = 0
+        self._gop: list[Sample] | None = None  # since the last key frame; None: too long to keep, or none yet
+        self._gop_bytes = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget the media time: a run ended, or its clock jumped."""
+        self._wall: WallMap | None = None
+        self._samples: list[Sample] = []  # of the open fragment
+        self._bytes = 0
+        self._start_pts = self._max_pts = 0
+        self._frame_90k = FRAME_90K
+        self._edge_90k: int | None = None  # wall time at which the next piece begins, where pieces touch
+        self._lost_detail = ""
+        self._changes_at_key = False  # the coding is another from the next key frame on
+        self._collecting = False  # samples belong to an open fragment, or begin one
+
+    # ------------------------------------------------------------------------------------------------ the source's calls
+
+    def started(self, tracks: tuple[Track, ...], at_90k: int) -> None:
+        """A run begins."""
+        self._reset()
+        run = self._ids.random(8).hex()
+        self._received = tracks
+        self._tracks = self._sound.take_up(tracks)
+        self.chain.begin_run(run, self._tracks)
+        self.vitals.started(run, self._tracks, at_90k)
+        self._renew_relay()
+
+    def sample(self, sample: Sample) -> None:
+        """The next sample of a track."""
+        self.vitals.received_bytes += sample.size
+        if sample.track == 1:
+            self._video(sample)
+        elif len(self._tracks) > 1 and not self._changes_at_key:
+            for made in self._sound.turn(sample):
+                self._audio(made)
+
+    def changed(self, tracks: tuple[Track, ...]) -> None:
+        """The coding changes with the next picture."""
+        self._received = tracks
+        self._changes_at_key = True
+        self._gop = None
+
+    def sender_report(self, report: SenderReport) -> None:
+        """The camera told its time."""
+        if self._wall is None or report.track > len(self._received):
+            return
+        scale = self._received[report.track - 1].timescale
+        self.vitals.clock_told(report, self._wall.wall(report.pts * TICKS // scale))
+
+    def lost(self, at_90k: int, detail: str) -> None:
+        """Packets are missing; a gap if the hole turns out long."""
+        del at_90k
+        self.vitals.lost_packets += 1
+        self._lost_detail = detail or "packets were lost"
+
+    def ended(self, at_90k: int, cause: Cause, detail: str) -> None:
+        """The run is over, or none could be started."""
+        self._finish()
+        self.chain.end_run(at_90k, cause, detail)
+        self.vitals.ended(at_90k, cause, detail)
+        self._reset()
+        self._gop = None
+        self._tracks = self._received = ()
+        self._renew_relay()
+
+    # ------------------------------------------------------------------------------------------------ the recorder's calls
+
+    def tick(self, now_90k: int) -> bool:
+        """Once a second. True when the state changed."""
+        if self.chain.review(now_90k):
+            self._finish()
+            self.chain.close()
+            self.chain.review(now_90k)
+        if self._received and self._sound.is_ready_now():
+            self._changes_at_key = True
+        changed = self.vitals.tick(now_90k)
+        if self.relay and self.relay.is_mute and self._tracks:
+            self._renew_relay()
+        return changed
+
+    def clock_stepped(self, detail: str) -> None:
+        """The machine's wall clock was set: what follows is on another scale."""
+        self._finish()
+        self._restart(Cause.CLOCK_STEPPED, detail)
+
+    def stop(self) -> None:
+        """Hand over what is open and end the segment; nothing more comes."""
+        self._finish()
+        self.chain.close()
+
+    def watch(self, relay: Relay) -> None:
+        """Somebody watches: send what he needs to begin, then every sample."""
+        self.relay = relay
+        self._renew_relay()
+
+    def unwatch(self) -> None:
+        """Nobody does any more."""
+        self.relay = None
+
+    # ------------------------------------------------------------------------------------------------ samples
+
+    def _video(self, sample: Sample) -> None:
+        pts, arrived, wall = sample.pts, sample.arrived_90k, self._wall
+        if wall is None:
+            if not sample.key:
+                return
+            wall = self._wall = WallMap(pts, arrived)
+            self._max_pts = pts
+        elif self._is_off(wall, pts, arrived):
+            self._finish()
+            self._restart(Cause.BROKEN, "the camera's clock jumped")
+            self._video(sample)
+            return
+        elif self._lost_detail:
+            if pts - self._max_pts > HOLE_90K:
+                self._finish()
+                self.chain.hole(Cause.BROKEN, self._lost_detail)
+                self._edge_90k = None
+            self._lost_detail = ""
+        wall.observe(pts, arrived)
+        if sample.key:
+            self._gop, self._gop_bytes = [], 0
+        self._collect(wall, sample)
+        self._keep(sample)
+        if pts > self._max_pts:
+            if not sample.key:
+                self._frame_90k = min(pts - self._max_pts, TICKS)
+            self._max_pts = pts
+        self._note(wall, sample)
+
+    def _collect(self, wall: WallMap, sample: Sample) -> None:
+        """Add a picture to the open fragment, ending it first where it is long enough."""
+        pts, key = sample.pts, sample.key
+        if self._samples and self._is_cut(sample):
+            self._cut(pts, next_is_key=key)
+        if key:
+            if self._changes_at_key:
+                self._retrack()
+            self._collecting = self.chain.is_wanted
+            if not self._collecting:
+                self._live_extra -= wall.settle(pts)  # nothing is cut, so nothing else bends it
+        if not self._collecting:
+            return
+        if not self._samples:
+            self._start_pts = pts
+        self._samples.append(sample)
+        self._bytes += sample.size
+
+    def _audio(self, sample: Sample) -> None:
+        if self._samples:
+            self._samples.append(sample)
+            self._bytes += sample.size
+        if self._wall is None:
+            return
+        self._keep(sample)
+        if self.relay is not None:
+            self.relay.sample(KEY | AUDIO, self._live_pts(sample), sample.parts, sample.size)
+
+    def _note(self, wall: WallMap, sample: Sample) -> None:
+        """Vitals and viewers."""
+        vitals = self.vitals
+        vitals.frames += 1
+        vitals.last_arrived_90k = sample.arrived_90k
+        vitals.delay_90k = sample.arrived_90k - wall.wall(sample.pts)
+        if vitals.state is not State.LIVE:
+            vitals.arrived(sample.arrived_90k)
+        extra = self._live_extra
+        if extra:
+            self._live_extra = max(0, extra - EXTRA_STEP_90K) if extra > 0 else min(0, extra + EXTRA_STEP_90K)
+        relay = self.relay
+        if relay is not None:
+            if sample.key and (relay.is_mute or relay.hour_key is not self.chain.hour_key):
+                self._renew_relay()
+            else:
+                relay.sample(KEY if sample.key else 0, self._live_pts(sample), sample.parts, sample.size)
+
+    def _is_off(self, wall: WallMap, pts: int, arrived_90k: int) -> bool:
+        late = arrived_90k - wall.wall(pts)
+        return late > PAST_90K or (wall.settled and late < -FUTURE_90K)
+
+    def _is_cut(self, sample: Sample) -> bool:
+        length = sample.pts - self._start_pts
+        if sample.key and (length >= self._fragment_90k or self._changes_at_key):
+            return True
+        if sample.pts <= self._max_pts:
+            return False  # a cut here would leave a picture that is shown earlier on the other side
+        return length >= 2 * self._fragment_90k or self._bytes + sample.size > PIECE_BYTES_MAX
+
+    def _cut(self, next_pts: int | None, *, next_is_key: bool) -> None:
+        """End the open fragment and hand it over."""
+        wall, samples = self._wall, self._samples
+        if wall is None or not samples:
+            return
+        piece = Piece(samples, self._start_pts, next_pts, self._bytes)
+        self._samples, self._bytes = [], 0
+        end_pts = self._max_pts + self._frame_90k if next_pts is None else next_pts
+        if self._edge_90k is None:
+            self._anchor(wall, end_pts)
+            piece.start_90k = wall.wall(self._start_pts)
+        else:
+            wall.settle(end_pts)
+            piece.start_90k = self._edge_90k
+        piece.end_90k = self._edge_90k = max(wall.wall(end_pts), piece.start_90k + 1)
+        self.chain.take(piece, next_is_key=next_is_key)
+        if not next_is_key and not self.chain.can_go_on:
+            self._collecting, self._edge_90k = False, None
+
+    def _anchor(self, wall: WallMap, end_pts: int) -> None:
+        """Fix where a run, or what follows a break in it, begins."""
+        jump = wall.settle(end_pts)
+        not_before = self.chain.not_before_90k
+        if not_before - wall.wall(self._start_pts) < OVERLAP_MAX_90K:
+            jump += wall.clamp(self._start_pts, not_before)
+        self._live_extra -= jump
+        if abs(self._live_extra) > EXTRA_MAX_90K:
+            self._live_extra = 0
+            self._renew_relay()
+
+    def _finish(self) -> None:
+        """Hand over what is open; nobody knows how long its last picture stands."""
+        self._cut(None, next_is_key=False)
+        self._edge_90k = None
+        self._collecting = False
+
+    def _restart(self, cause: Cause, detail: str) -> None:
+        """Go on with the same run and coding on a new scale of time."""
+        self.chain.hole(cause, detail)
+        self._reset()
+        self._gop = None
+        self._renew_relay()
+
+    def _retrack(self) -> None:
+        """The coding is another from here on."""
+        self._changes_at_key = False
+        self._tracks = self._sound.take_up(self._received)
+        self.chain.change(self._tracks)
+        self.vitals.retrack(self._tracks)
+        self._renew_relay(changed=True)
+
+    # ------------------------------------------------------------------------------------------------ viewers
+
+    def _keep(self, sample: Sample) -> None:
+        """Keep the running group of pictures; it shares its samples with the open fragment as a rule."""
+        gop = self._gop
+        if gop is None:
+            return
+        self._gop_bytes += sample.size
+        if self._gop_bytes > REPLAY_BYTES_MAX:
+            self._gop = None
+        else:
+            gop.append(sample)
+
+    def _live_pts(self, sample: Sample) -> int:
+        wall = self._wall
+        if wall is None:
+            return sample.arrived_90k
+        pts = sample.pts if sample.track == 1 else sample.pts * TICKS // self._tracks[1].timescale
+        return wall.wall(pts) + self._live_extra
+
+    def _renew_relay(self, *, changed: bool = False) -> None:
+        """Begin anew for viewers: new live id, config, and the running group of pictures."""
+        relay = self.relay
+        if relay is None:
+            return
+        relay.renew(self._tracks, self.chain.hour_key, changed=changed)
+        replayed = [
+            Replayed(
+                self._live_pts(sample),
+                (KEY if sample.key else 0) | (AUDIO if sample.track != 1 else 0),
+                sample.parts,
+                sample.size,
+            )
+            for sample in self._gop or ()
+        ]
+        relay.replay(replayed)
