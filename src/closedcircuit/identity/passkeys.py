@@ -53,5 +53,7 @@ def _challenge_of(credential: dict[str, Any]) -> bytes:
         raise AccessError("The passkey's answer cannot be read.", remedy="Try again.") from error
 
 
-def _decode(text: str) -> bytes:
+def _decode(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError("base64 is text")
     return base64.b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)

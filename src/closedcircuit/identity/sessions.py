@@ -55,6 +55,7 @@ class Sessions:
         self._db, self._clock, self._ids = db, clock, ids
         self._lock = threading.Lock()
         self._remembered: dict[bytes, tuple[Session, float]] = {}
+        self._ended = 0  # counts endings, so that one that ends while it is looked up is not remembered
 
     def open(self, account: int, agent: str) -> str:
         """Start a session and return its token, 43 letters; it is stored nowhere."""
@@ -81,6 +82,7 @@ class Sessions:
         digest = _digest(token)
         with self._lock:
             session, until_s = self._remembered.get(digest, (None, 0.0))
+            ended = self._ended
         now_90k, now_s = self._clock.now_90k(), self._clock.monotonic_s()
         if session is None or now_s >= until_s:
             session = self._ask(digest, now_90k)
@@ -89,7 +91,8 @@ class Sessions:
             with self._lock:
                 if len(self._remembered) >= REMEMBERED_MAX:
                     self._remembered.clear()
-                self._remembered[digest] = (session, now_s + TRUSTED_S)
+                if ended == self._ended:
+                    self._remembered[digest] = (session, now_s + TRUSTED_S)
         return session if session.expires_90k > now_90k else None
 
     def list(self, account: int) -> list[Session]:
@@ -144,6 +147,7 @@ class Sessions:
 
     def _forget(self) -> None:
         with self._lock:
+            self._ended += 1
             self._remembered.clear()
 
 
