@@ -75,7 +75,7 @@ def read_entry(data: Buffer, entry: Box, timescale: int) -> tuple[Track, bytes |
 
 
 def codec_string(codec: str, config: bytes) -> str:
-    """Name a coding as browsers do (RFC 6381; ISO/IEC 14496-15, annex E). Raises MediaError where `config` is cut off."""
+    """Name a coding as browsers do (RFC 6381; ISO/IEC 14496-15, annex E). Raises MediaError if `config` is cut off."""
     if codec == "h264":
         _enough(config, 4)
         return f"avc1.{config[1:4].hex()}"

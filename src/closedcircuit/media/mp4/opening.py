@@ -71,7 +71,7 @@ def movie_header(timescale: int, duration: int, next_track: int) -> bytes:
 
 
 def track_boxes(number: int, track: Track, durations: tuple[int, int], tables: bytes) -> tuple[bytes, bytes]:
-    """Build tkhd and mdia of a track: `durations` in the movie's and in its own timescale, `tables` the content of stbl."""
+    """Build tkhd and mdia: `durations` in the movie's and in the track's timescale, `tables` the content of stbl."""
     video = track.kind is TrackKind.VIDEO
     head = struct.pack(">QQI4xQ8xHHH2x", 0, 0, number, durations[0], 0, 0, 0 if video else 0x100)
     tkhd = full_box(b"tkhd", 1, 3, head, MATRIX, struct.pack(">II", track.width << 16, track.height << 16))
