@@ -4,6 +4,7 @@
 from closedcircuit.media.mp4.entries import codec_string
 from closedcircuit.media.mp4.fragments import FragmentInfo, FragmentWriter
 from closedcircuit.media.mp4.opening import INIT_BYTES_MAX, InitInfo, init_segment, read_init
+from closedcircuit.media.mp4.progressive import Mp4File
 from closedcircuit.media.mp4.reading import ClearSample, Opener, clear_segment, iter_fragments, open_fragment
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FragmentInfo",
     "FragmentWriter",
     "InitInfo",
+    "Mp4File",
     "Opener",
     "clear_segment",
     "codec_string",

@@ -34,7 +34,7 @@ _TRUN: Final = struct.Struct(">I4sIII")
 _SENC: Final = struct.Struct(">I4sII")
 _SAIO: Final = struct.Struct(">I4sIII")
 _SPAN_MAX: Final = 0x7FFF_FFFF
-_FIRST_DURATION: Final = {"h264": 3600, "h265": 3600, "aac": 1024, "opus": 960, "flac": 192}
+_FIRST_DURATION: Final = {"h264": 3600, "h265": 3600, "aac": 1024, "opus": 960}
 
 
 class FragmentInfo(msgspec.Struct, frozen=True):
@@ -56,9 +56,8 @@ class _TrackState:
         self.video = track.kind is TrackKind.VIDEO
         self.cipher = cipher
         self.coding = CODINGS.get(track.codec)
-        self.duration = _FIRST_DURATION.get(
-            track.codec, 1
-        )  # of the last sample: repeated where nothing better is known
+        # Of the last sample: repeated where nothing better is known. FLAC's STREAMINFO names the length of its frames.
+        self.duration = _FIRST_DURATION.get(track.codec) or int.from_bytes(track.config[8:10], "big") or 1
         self.base = 0  # pts of the run that is 0 in the segment
         self.next_dts = 0  # lowest decoding time that may come next
         if self.video and cipher is not None and self.coding is None:
