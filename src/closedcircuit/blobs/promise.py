@@ -129,5 +129,7 @@ class Store(Protocol):
     ) -> Iterator[tuple[SegmentName, int]]:
         """Each segment and its size, a stream at a time, oldest first.
 
-        `start_90k` is rounded down to the millisecond, as names are. `from_90k` leaves out what began on an earlier UTC day. Files that are not segments are passed over.
+        `start_90k` is rounded down to the millisecond, as names are.
+        `from_90k` leaves out what began on an earlier UTC day.
+        Files that are not segments are passed over.
         """

@@ -83,8 +83,12 @@ create table segment_body (
 
 -- The segments that are not finished, so that start-up finds them without a walk over millions of rows.
 create table growing (
-    body_id integer primary key references segment_body (id) on delete cascade
-) strict;
+    stream_id integer not null,
+    start_90k integer not null,
+    seq integer not null,
+    primary key (stream_id, start_90k, seq),
+    foreign key (stream_id, start_90k, seq) references segment (stream_id, start_90k, seq) on delete cascade
+) strict, without rowid;
 
 -- Where the main stream of a camera is recorded: the union of its segments, merged where they touch. Rows of a camera
 -- never overlap and never touch. It says nothing that `segment` does not; it is here because a year of one camera is
@@ -125,9 +129,13 @@ create table day (
 -- Segments that are being deleted: listed first, then unlinked, then their rows dropped. A crash anywhere leaves rows
 -- here that the keeper goes on with. A hold that is made later comes too late for what is listed here.
 create table doomed (
-    body_id integer primary key references segment_body (id) on delete cascade,
-    made_90k integer not null
-) strict;
+    stream_id integer not null,
+    start_90k integer not null,
+    seq integer not null,
+    made_90k integer not null,
+    primary key (stream_id, start_90k, seq),
+    foreign key (stream_id, start_90k, seq) references segment (stream_id, start_90k, seq) on delete cascade
+) strict, without rowid;
 
 -- Footage that may not be deleted, whatever retention or a full disk say. By the camera's name and not its number,
 -- because holds outlive the index when it is rebuilt.

@@ -59,8 +59,12 @@ create table segment_body (
 ) strict;
 
 create table growing (
-    body_id integer primary key references segment_body (id) on delete cascade
-) strict;
+    stream_id integer not null,
+    start_90k integer not null,
+    seq integer not null,
+    primary key (stream_id, start_90k, seq),
+    foreign key (stream_id, start_90k, seq) references segment (stream_id, start_90k, seq) on delete cascade
+) strict, without rowid;
 
 create table stretch (
     camera_id integer not null references camera (id),
@@ -91,9 +95,13 @@ create table day (
 ) strict, without rowid;
 
 create table doomed (
-    body_id integer primary key references segment_body (id) on delete cascade,
-    made_90k integer not null
-) strict;
+    stream_id integer not null,
+    start_90k integer not null,
+    seq integer not null,
+    made_90k integer not null,
+    primary key (stream_id, start_90k, seq),
+    foreign key (stream_id, start_90k, seq) references segment (stream_id, start_90k, seq) on delete cascade
+) strict, without rowid;
 
 create table hold (
     id text primary key check (length(id) between 1 and 64),
