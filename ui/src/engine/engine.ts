@@ -1,24 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The page's end of the engine. See `api.ts` for the promises. */
 
-import {
-  EngineError,
-  type CameraStates,
-  type Clip,
-  type EngineOptions,
-  type ExportOptions,
-  type ExportProgress,
-  type LiveOptions,
-  type LiveView,
-  type Owner,
-  type PasskeyAnswer,
-  type PassphraseBlob,
-  type Player,
-  type PlayerOptions,
-  type Readable,
-  type SocketState,
-  type StreamName,
-} from "./api";
+import type { CameraStates, Clip, EngineOptions, ExportOptions, ExportProgress, LiveOptions, LiveView, Owner, PasskeyAnswer, PassphraseBlob, Player, PlayerOptions, Readable, SocketState, StreamName } from "./api";
+import { EngineError } from "./errors";
 import { Link } from "./link";
 import { LiveHandle } from "./liveview";
 import { MseScreen } from "./msescreen";

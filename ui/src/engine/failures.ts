@@ -2,7 +2,7 @@
 /** Any failure as what the page is told. */
 
 import { Damaged } from "../vault";
-import { EngineError } from "./api";
+import { EngineError } from "./errors";
 import type { WireError } from "./rpc";
 
 export function engineError(error: unknown): EngineError {

@@ -5,7 +5,8 @@
  */
 
 import { audioOfConfig, codecString, fromBase64, openLive, type Bytes, type Codec, type Coding, type Kind, type LiveMessage } from "../vault";
-import { EngineError, type StreamName } from "./api";
+import type { StreamName } from "./api";
+import { EngineError } from "./errors";
 import { engineError } from "./failures";
 import type { Keyring } from "./keyring";
 import type { Channel } from "./socket";

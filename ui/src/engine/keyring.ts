@@ -5,7 +5,7 @@
  */
 
 import { Damaged, ascii, fromHex, hex, hourKey, liveKey, segmentKey, type Bytes } from "../vault";
-import { EngineError } from "./api";
+import { EngineError } from "./errors";
 import { forgetAll, load, save } from "./safe";
 import type { Server } from "./server";
 

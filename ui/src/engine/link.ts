@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The page's end of the wire to the worker (`rpc.ts`). The worker is started by the first call. */
 
-import { EngineError } from "./api";
+import { EngineError } from "./errors";
 import type { Answer, CallName, Calls, EventName, Events, News, WireError } from "./rpc";
 
 type Listener = (value: never) => void;

@@ -6,7 +6,7 @@
  */
 
 import { audioConfig, videoConfig } from "../vault";
-import { EngineError } from "./api";
+import { EngineError } from "./errors";
 import { engineError } from "./failures";
 import type { Feed, LiveSample, LiveTrack, Outlet } from "./feed";
 import type { Sound } from "./rpc";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where WebCodecs is missing: clear fragments from the worker into a `MediaSource`, its pictures drawn to the canvas. */
 
-import { EngineError, type LiveStats } from "./api";
+import type { LiveStats } from "./api";
+import { EngineError } from "./errors";
 import type { MseChunk } from "./rpc";
 
 const BEHIND_S = 1.0; // further behind the newest: jump

@@ -2,7 +2,8 @@
 /** Passkeys with the `prf` extension (WebAuthn level 3). The PRF result stays in the page: it is not in `credential`. */
 
 import { base64url, fromBase64, prfInput, type Bytes } from "../vault";
-import { EngineError, type PasskeyAnswer } from "./api";
+import type { PasskeyAnswer } from "./api";
+import { EngineError } from "./errors";
 
 interface PrfOutputs {
   prf?: { enabled?: boolean; results?: { first?: BufferSource } };

@@ -4,22 +4,8 @@
  * was cancelled (`cancel`) still answers, with the error `cancelled`.
  */
 
-import type {
-  CameraStates,
-  Clip,
-  EngineErrorCode,
-  ExportOptions,
-  ExportProgress,
-  LiveStats,
-  Owner,
-  PassphraseBlob,
-  PlayerGap,
-  PlayerStats,
-  PlayerTime,
-  SocketState,
-  StreamName,
-  ViewState,
-} from "./api";
+import type { CameraStates, Clip, ExportOptions, ExportProgress, LiveStats, Owner, PassphraseBlob, PlayerGap, PlayerStats, PlayerTime, SocketState, StreamName, ViewState } from "./api";
+import type { EngineErrorCode } from "./errors";
 
 export interface WireError {
   code: EngineErrorCode;

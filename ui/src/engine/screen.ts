@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The page's canvases, in the worker's hands. */
 
-import { EngineError } from "./api";
+import { EngineError } from "./errors";
 
 /** One canvas: draws a frame at the size at which it is seen, keeps the newest for snapshots. */
 export class Screen {

@@ -2,7 +2,8 @@
 /** The HTTP API as the worker uses it (`docs/design/http.md`). Errors come out as `EngineError`; nothing is retried. */
 
 import { Damaged, View, type Bytes } from "../vault";
-import { EngineError, type StreamName } from "./api";
+import type { StreamName } from "./api";
+import { EngineError } from "./errors";
 
 /** A row of a segment's fragment list. */
 export interface Row {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The live views of the page: which stream each shows, on which canvas, and the truth about it. */
 
-import { EngineError, type CameraStates, type LiveStats, type StreamName, type StreamState, type ViewState } from "./api";
+import type { CameraStates, LiveStats, StreamName, StreamState, ViewState } from "./api";
+import { EngineError } from "./errors";
 import { toWire } from "./failures";
 import { Feed } from "./feed";
 import type { Keyring } from "./keyring";
