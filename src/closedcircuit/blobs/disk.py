@@ -61,7 +61,7 @@ class Disk(Store):
         except OSError as error:
             raise WrongDisk(
                 f"{self.path} is not the disk {self.id}: it holds no {MARKER}.",
-                remedy="Mount the disk; or, if it is a new one, set it up with `closedcircuit disk adopt`.",
+                remedy="Mount the disk; or, if it is a new one, make it one with `closedcircuit footage adopt`.",
             ) from error
         stat = (found.st_dev, found.st_ino, found.st_mtime_ns)
         if stat == self._marker_stat:
@@ -168,6 +168,11 @@ class Disk(Store):
         for folder in folders:
             self._sync_or_remove(folder)
         return done
+
+    def writing(self) -> set[bytes]:
+        """Kids of segments that this process has open."""
+        with self._lock:
+            return {s.name.kid for s in self._open}
 
     def streams(self) -> list[tuple[str, str]]:
         """Folders two levels down."""

@@ -108,7 +108,7 @@ class Disks:
                 best, best_weight = disk, weight
         if best is not None:
             return best
-        raise trouble or StorageError("No disk is configured.", remedy="Add one under [[disks]] in config.toml.")
+        raise trouble or StorageError("No disk is configured.", remedy="Add one under [[disk]] in config.toml.")
 
     def state(self, disk: Disk) -> DiskState:
         """Say how a disk is now."""

@@ -104,6 +104,11 @@ class MemoryDisk(Store):
         with self._lock:
             return sum(self._files.pop(str(path_of(name)), None) is not None for name in names)
 
+    def writing(self) -> set[bytes]:
+        """Kids of segments that have a writer."""
+        with self._lock:
+            return {f.name.kid for f in self._files.values() if f.writer is not None}
+
     def streams(self) -> list[tuple[str, str]]:
         """Every stream with a segment."""
         self.check()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -14,7 +15,7 @@ from closedcircuit.blobs.promise import Named
 from closedcircuit.model import SegmentName
 
 FOOTAGE = "footage"
-_FILE = re.compile(r"(\d{8}T\d{6})\.(\d{3})Z_([0-9a-f]{32})\.mp4\Z", re.ASCII)
+_FILE = re.compile(r"(\d{8})T(\d\d)(\d\d)(\d\d)\.(\d{3})Z_([0-9a-f]{32})\.mp4\Z", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 DAY_90K = 86_400 * TICKS
 
@@ -49,16 +50,27 @@ def parse_path(path: PurePosixPath) -> SegmentName | None:
 def parse_file(camera: str, stream: str, day: str, file: str) -> SegmentName | None:
     """Return the name that a file in a day's folder stands for, or None if it is not one of ours."""
     match = _FILE.match(file)
-    if match is None or not is_slug(camera) or not is_slug(stream):
+    if match is None or match[1] != day.replace("-", "") or not is_slug(camera) or not is_slug(stream):
         return None
+    midnight_s = _midnight_s(day)
+    hour, minute, second = int(match[2]), int(match[3]), int(match[4])
+    if midnight_s is None or hour > 23 or minute > 59 or second > 59:
+        return None
+    start_90k = ((midnight_s + hour * 3600 + minute * 60 + second) * 1000 + int(match[5])) * 90
+    return SegmentName(camera, stream, start_90k, bytes.fromhex(match[6]))
+
+
+@functools.lru_cache(maxsize=64)
+def _midnight_s(day: str) -> int | None:
+    """Seconds since 1970 at which a UTC day begins; None for what is no day since then.
+
+    Remembered, for a start-up may read a million names of a few days.
+    """
     try:
-        moment = datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        seconds = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
     except ValueError:
         return None
-    if moment.year < 1970 or moment.strftime("%Y-%m-%d") != day:
-        return None
-    start_90k = (int(moment.timestamp()) * 1000 + int(match[2])) * 90
-    return SegmentName(camera, stream, start_90k, bytes.fromhex(match[3]))
+    return seconds if seconds >= 0 else None
 
 
 def is_day(folder: str) -> bool:

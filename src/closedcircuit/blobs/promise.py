@@ -121,6 +121,9 @@ class Store(Protocol):
         crash inside: some are gone; the same call again removes the others.
         """
 
+    def writing(self) -> set[bytes]:
+        """Kids of the segments that are being written through this object: no repair may touch them."""
+
     def streams(self) -> list[tuple[str, str]]:
         """Every (camera, stream) that has or had segments here, sorted."""
 

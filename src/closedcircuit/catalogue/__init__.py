@@ -4,6 +4,8 @@
 from closedcircuit.catalogue._forecast import Forecast
 from closedcircuit.catalogue._retention import Limits, Policy
 from closedcircuit.catalogue.catalogue import SEGMENTS_MAX, UNDECIDED_90K, Catalogue
+from closedcircuit.catalogue.rebuilding import RebuildReport, rebuild
+from closedcircuit.catalogue.repairing import RepairReport, repair
 from closedcircuit.catalogue.spans import Ledger
 
 __all__ = [
@@ -14,4 +16,8 @@ __all__ = [
     "Ledger",
     "Limits",
     "Policy",
+    "RebuildReport",
+    "RepairReport",
+    "rebuild",
+    "repair",
 ]

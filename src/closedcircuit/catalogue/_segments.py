@@ -88,8 +88,8 @@ def _put_one(tx: Tx, names: Names, segment: Segment, *, finished: bool) -> None:
         review(tx, stream, start + min(old_duration, duration), start + max(old_duration, duration))
 
 
-def drop(tx: Tx, segments: Iterable[Segment], detail: str) -> None:
-    """Remove rows; what is no longer recorded on a main stream becomes a `deleted` gap."""
+def drop(tx: Tx, segments: Iterable[Segment], detail: str | None) -> None:
+    """Remove rows; what is no longer recorded on a main stream becomes a `deleted` gap, unless `detail` is None."""
     streams: dict[tuple[str, str], Stream | None] = {}
     keys: dict[int, int] = {}
     for segment in segments:
@@ -110,7 +110,8 @@ def drop(tx: Tx, segments: Iterable[Segment], detail: str) -> None:
         _count(tx, stream.id, segment.start_90k, disk, -size, -1)
         if stream.is_main and duration:
             for start, end in review(tx, stream, segment.start_90k, segment.start_90k + duration):
-                put_gap(tx, stream.camera_id, start, end, Cause.DELETED, detail)
+                if detail is not None:
+                    put_gap(tx, stream.camera_id, start, end, Cause.DELETED, detail)
     for key, camera_id in keys.items():
         if not is_key_used(tx, camera_id, key):
             tx.execute("delete from hour_key where id = ?", (key,))

@@ -187,6 +187,33 @@ class Catalogue:
         """Segments that were not finished, without fragments: while no recorder runs, what a crash left."""
         return self.db.view(lambda tx: _retention.listed(tx, "growing", limit))
 
+    def newest_finished(self, camera: str, stream: str) -> int | None:
+        """When the newest segment that does not grow begins."""
+
+        def read(tx: Tx) -> int | None:
+            found = find_stream(tx, camera, stream)
+            if found is None:
+                return None
+            row = tx.one(
+                "select s.start_90k from segment s where s.stream_id = ? and not exists (select 1 from growing x"
+                " where x.stream_id = s.stream_id and x.start_90k = s.start_90k and x.seq = s.seq)"
+                " order by s.start_90k desc limit 1",
+                (found.id,),
+            )
+            return None if row is None else int(row[0])
+
+        return self.db.view(read)
+
+    def sizes(self, camera: str, stream: str, from_90k: int) -> dict[bytes, int]:
+        """Bytes by kid of the segments that begin at `from_90k` or later."""
+        rows = self.db.read(
+            "select k.key_id, s.kid_tail, s.size_bytes from segment s join hour_key k on k.id = s.hour_key_id"
+            " where s.start_90k >= ? and s.stream_id ="
+            " (select t.id from stream t join camera c on c.id = t.camera_id where c.name = ? and t.name = ?)",
+            (from_90k, camera, stream),
+        )
+        return {key + tail: size for key, tail, size in rows}
+
     # -------------------------------------------------------------------------------------------- the account
 
     def ledger(self, camera: str, from_90k: int, to_90k: int) -> Ledger:
@@ -281,6 +308,10 @@ class Catalogue:
     def deleted(self, segments: Iterable[Segment], detail: str = "") -> None:
         """Their files are gone: drop the rows, and account for the time as `deleted`, in one transaction."""
         self.db.write(lambda tx: drop(tx, segments, detail))
+
+    def forget(self, segments: Iterable[Segment]) -> None:
+        """Drop rows whose files are gone without anybody having deleted them: their time is lost, cause unknown."""
+        self.db.write(lambda tx: drop(tx, segments, None))
 
     def keys_in_use(self, camera: str) -> set[str]:
         """Ids (16 hex digits) of the hour keys that segments in the index are sealed under."""

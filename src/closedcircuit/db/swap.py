@@ -13,7 +13,7 @@ from closedcircuit.base.durable import checkpoint, fsync_dir
 from closedcircuit.base.errors import Busy, CatalogueError
 from closedcircuit.db._connect import connect, told_as_ours
 from closedcircuit.db._migrate import check
-from closedcircuit.db.database import Database, Tx, file_lock
+from closedcircuit.db.database import Database, Tx, Value, file_lock
 
 
 class Replacement:
@@ -35,13 +35,13 @@ class Replacement:
             self._fresh.with_name(self._fresh.name + suffix).unlink(missing_ok=True)
         self.database = Database(self._fresh, busy_s=busy_s)
 
-    def read_old(self, sql: str) -> list[tuple[object, ...]] | None:
+    def read_old(self, sql: str, params: Sequence[Value] = ()) -> list[tuple[Any, ...]] | None:
         """Ask the old file; None where it is missing or too damaged to answer."""
         old = self._open_old()
         if old is None:
             return None
         try:
-            return old.execute(sql).fetchall()
+            return old.execute(sql, params).fetchall()
         except sqlite3.DatabaseError:
             return None
         finally:

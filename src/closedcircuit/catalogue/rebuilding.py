@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index from the footage alone.
+
+Reads every segment file's beginning and fragment heads, changes none of them, and writes a fresh database that then
+takes the old one's place. What footage does not know is carried over from the old file where that can be read: account,
+sessions, settings, holds, when cameras were added, reasons on file (the footage's own win), hashes of unchanged files.
+Recording may go on meanwhile; what it writes until the swap is picked up at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from closedcircuit.base.clock import TICKS, Clock
+from closedcircuit.base.errors import MediaError, NotFound
+from closedcircuit.blobs import Disks, Store, path_of
+from closedcircuit.catalogue.catalogue import Catalogue
+from closedcircuit.catalogue.scanning import Scan, scan
+from closedcircuit.db import Replacement, Tx
+from closedcircuit.model import Cause, Gap, Segment, SegmentName
+
+CARRIED = ("account", "session", "setting", "hold")
+_BATCH = 256
+_RECENT_90K = 2 * 3600 * TICKS
+_NAMED_MAX = 50
+
+Progress = Callable[[str], None]
+
+
+class RebuildReport(msgspec.Struct):
+    """What was found and made."""
+
+    files: int = 0
+    segments: int = 0
+    bytes: int = 0
+    torn: int = 0  # files with a torn tail: indexed up to it; the recorder's next start cuts it off
+    empty: int = 0  # files without a whole fragment: not indexed; likewise removed by the next start
+    unreadable: int = 0
+    unreadable_paths: list[str] = []  # the first of them, each with why
+    gaps: int = 0
+    hashes: int = 0  # taken over from the old index
+    carried: list[str] = []  # tables that could be read in full from the old file
+    not_carried: list[str] = []
+    seconds: float = 0.0
+
+    def sentence(self) -> str:
+        """Say it in one paragraph."""
+        text = (
+            f"The index was made anew from {self.files} files: {self.segments} segments, {self.bytes / 1e9:.1f} GB, "
+            f"{self.gaps} reasons for gaps, in {self.seconds:.0f} s."
+        )
+        for count, what in (
+            (self.torn, "end in a torn fragment, which the next start cuts off"),
+            (self.empty, "hold no whole fragment, and the next start removes them"),
+            (self.unreadable, "cannot be read and were left out"),
+        ):
+            if count:
+                text += f" {count} {what}."
+        if self.not_carried:
+            text += f" The old database could not be read in full for: {', '.join(self.not_carried)}."
+        return text
+
+
+def rebuild(disks: Disks, path: Path, clock: Clock, progress: Progress = lambda _: None) -> RebuildReport:
+    """Make the index at `path` anew.
+
+    Raises WrongDisk or StorageError when a configured disk is not there (its footage would vanish from the index),
+    CatalogueError when the present file is another program's or from a newer version. Until it returns, the old
+    file is in its place; a second attempt begins anew.
+    """
+    for disk in disks:
+        disk.check()
+    began_s, began_90k = clock.monotonic_s(), clock.now_90k()
+    replacement = Replacement(path)
+    work = _Rebuild(replacement, clock, progress, began_90k - _RECENT_90K)
+    work.take_old_facts()
+    for disk in disks:
+        work.read_disk(disk)
+
+    def catch_up() -> None:
+        for disk in disks:
+            work.read_recent(disk)
+
+    report = work.report
+    report.carried = replacement.swap_in(CARRIED, catch_up)
+    if work.had_old:
+        report.not_carried = [t for t in CARRIED if t not in report.carried]
+    report.seconds = clock.monotonic_s() - began_s
+    return report
+
+
+class _Rebuild:
+    """The work of one rebuild, one thread."""
+
+    def __init__(self, replacement: Replacement, clock: Clock, progress: Progress, recent_90k: int) -> None:
+        self.report = RebuildReport()
+        self.had_old = replacement.path.exists()
+        self._replacement = replacement
+        self._catalogue = Catalogue(replacement.database, clock)
+        self._progress = progress
+        self._recent_90k = recent_90k
+        self._recent: dict[bytes, int] = {}  # kid and size of what may have changed until the swap
+        self._scans: list[Scan] = []
+
+    def take_old_facts(self) -> None:
+        """What the old file says that footage does not."""
+        rows = self._replacement.read_old(
+            "select c.name, g.start_90k, g.end_90k, g.cause, g.detail from gap g join camera c on c.id = g.camera_id"
+        )
+        gaps = [Gap(c, s, e, Cause(w), d) for c, s, e, w, d in rows or ()]
+        added = self._replacement.read_old("select name, added_90k from camera where added_90k is not null") or []
+
+        def write(tx: Tx) -> None:
+            for name, at in added:
+                tx.execute("insert or ignore into camera (name, added_90k) values (?, ?)", (name, at))
+
+        self._replacement.database.write(write)
+        self._catalogue.add_gaps(gaps)
+
+    def read_disk(self, disk: Store) -> None:
+        """Every file of a disk."""
+        for camera, stream in disk.streams():
+            hashes = self._old_hashes(camera, stream)
+            before = self.report.files
+            for name, size in disk.walk(camera, stream):
+                if name.start_90k >= self._recent_90k:
+                    self._recent[name.kid] = size
+                self._read(disk, name, hashes)
+                if self.report.files % 1000 == 0:
+                    self._progress(f"{self.report.files} files, {self.report.bytes / 1e9:.1f} GB: {camera}/{stream}")
+            self._flush()
+            self._progress(f"{camera}/{stream} on {disk.id}: {self.report.files - before} files")
+
+    def read_recent(self, disk: Store) -> None:
+        """What came or grew since; called while the old index is locked."""
+        for name, size in disk.walk(from_90k=max(0, self._recent_90k)):
+            if name.start_90k >= self._recent_90k and self._recent.get(name.kid) != size:
+                self.report.files -= name.kid in self._recent
+                self._read(disk, name, {})
+        self._flush()
+
+    def _read(self, disk: Store, name: SegmentName, hashes: dict[bytes, tuple[int, bytes]]) -> None:
+        self.report.files += 1
+        try:
+            found = scan(disk, name, tail=False)
+        except NotFound:
+            self.report.files -= 1  # deleted meanwhile
+            return
+        except MediaError as error:
+            with disk.open(name) as file:
+                empty = file.size() == 0
+            if empty:
+                self.report.empty += 1
+                return
+            self.report.unreadable += 1
+            if len(self.report.unreadable_paths) < _NAMED_MAX:
+                self.report.unreadable_paths.append(f"{disk.id}: {path_of(name)}: {error}")
+            return
+        known = hashes.get(name.kid)
+        if found.segment is not None and known is not None and known[0] == found.file_bytes:
+            found = msgspec.structs.replace(found, segment=msgspec.structs.replace(found.segment, sha256=known[1]))
+            self.report.hashes += 1
+        self._scans.append(found)
+        if len(self._scans) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        gaps = [gap for found in self._scans for gap in found.gaps]
+        whole: list[Segment] = []
+        torn: list[Segment] = []
+        for found in self._scans:
+            if found.segment is None:
+                self.report.empty += 1
+                continue
+            (torn if found.torn_bytes else whole).append(found.segment)
+            self.report.bytes += found.segment.size_bytes
+        if gaps:
+            self._catalogue.add_gaps(gaps)
+        if whole:
+            self._catalogue.upsert(whole, finished=True)
+        if torn:
+            self._catalogue.upsert(torn)  # as growing, so that the next start's repair looks at them
+        self.report.gaps += len(gaps)
+        self.report.segments += len(whole) + len(torn)
+        self.report.torn += len(torn)
+        self._scans.clear()
+
+    def _old_hashes(self, camera: str, stream: str) -> dict[bytes, tuple[int, bytes]]:
+        """Size and hash of a stream's files as the old index has them."""
+        rows = self._replacement.read_old(
+            "select k.key_id, s.kid_tail, s.size_bytes, b.sha256 from segment s"
+            " join hour_key k on k.id = s.hour_key_id join segment_body b on b.id = (s.stream_id << 32 | s.seq)"
+            " where b.sha256 is not null and s.stream_id = (select t.id from stream t join camera c"
+            " on c.id = t.camera_id where c.name = ? and t.name = ?)",
+            (camera, stream),
+        )
+        return {key + tail: (size, sha256) for key, tail, size, sha256 in rows or ()}

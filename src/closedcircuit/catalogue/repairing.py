@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a crash, or a database that was locked for long: make the files whole and the index say what they say.
+
+Only for the process that writes footage, one disk at a time; it may be recording meanwhile, for what it has open is
+left alone. Nothing here is needed before recording can go on, so it can run beside it.
+
+Quick for a large archive: of each stream, only what is marked as growing and the day folders from an hour before its
+newest finished row on are looked at, and of these only the files that the index does not know, or knows as smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from closedcircuit.base.clock import TICKS, iso
+from closedcircuit.base.errors import MediaError, NotFound
+from closedcircuit.blobs import Store, name_of
+from closedcircuit.catalogue.catalogue import Catalogue
+from closedcircuit.catalogue.scanning import Scan, scan, sha256_of
+from closedcircuit.model import FRAGMENT_BYTES_MAX, Segment, SegmentName
+
+LOOK_BACK_90K = 3600 * TICKS
+HASHED_BYTES_MAX = 2 << 30
+"""At most so much is read again to know the hashes of what was repaired; the others stay without."""
+_UNREADABLE_MAX = FRAGMENT_BYTES_MAX + (1 << 20)
+"""The longest file that a crash in its very first write can leave."""
+_BATCH = 64
+
+
+class RepairReport(msgspec.Struct):
+    """What was done. `sentences` is for people, the counts for status and tests."""
+
+    disk: str
+    sentences: list[str] = []
+    indexed: int = 0  # files whose row was missing or behind
+    truncated: int = 0
+    truncated_bytes: int = 0
+    removed: int = 0  # files without a whole fragment
+    missing: int = 0  # rows without a file
+    unreadable: int = 0  # left as they are
+
+    def say(self, text: str) -> None:
+        """Add a sentence."""
+        self.sentences.append(text)
+
+
+def repair(disk: Store, catalogue: Catalogue) -> RepairReport:
+    """Repair one disk. Raises WrongDisk, StorageError, Busy; what was done until then is done, the rest can be again.
+
+    crash inside: the same as before, or less of it; the next start goes on.
+    """
+    disk.check()
+    report = RepairReport(disk.id)
+    budget = _Budget()
+    growing = [s for s in catalogue.growing() if s.disk == disk.id]
+    pending: list[tuple[Segment, Scan]] = []
+    for name, row in _suspects(disk, catalogue, growing):
+        found = _repair_one(disk, catalogue, name, row, report)
+        if found is not None and found.segment is not None:
+            sha256 = sha256_of(disk, name, found.whole_bytes) if budget.allows(found.whole_bytes) else None
+            pending.append((msgspec.structs.replace(found.segment, sha256=sha256), found))
+        if len(pending) >= _BATCH:
+            _index(catalogue, pending, report)
+    _index(catalogue, pending, report)
+    _summarise(report)
+    return report
+
+
+class _Budget:
+    """Bytes that may still be hashed."""
+
+    def __init__(self) -> None:
+        self._left = HASHED_BYTES_MAX
+
+    def allows(self, size: int) -> bool:
+        self._left -= size
+        return self._left >= 0
+
+
+def _suspects(
+    disk: Store, catalogue: Catalogue, growing: list[Segment]
+) -> Iterator[tuple[SegmentName, Segment | None]]:
+    """Files that may not be what the index says, each with its row if it has one."""
+    unfinished = {s.kid: s for s in growing}
+    seen: set[bytes] = set()
+    for camera, stream in disk.streams():
+        newest = catalogue.newest_finished(camera, stream)
+        from_90k = max(0, (newest or 0) - LOOK_BACK_90K)
+        known = catalogue.sizes(camera, stream, from_90k - 86_400 * TICKS)
+        for name, size in disk.walk(camera, stream, from_90k=from_90k):
+            if name.kid in unfinished or known.get(name.kid) != size:
+                seen.add(name.kid)
+                row = unfinished.get(name.kid)
+                if name.kid not in disk.writing():
+                    yield name, row
+    for segment in growing:
+        if segment.kid not in seen and segment.kid not in disk.writing():
+            yield name_of(segment), segment
+
+
+def _repair_one(
+    disk: Store, catalogue: Catalogue, name: SegmentName, row: Segment | None, report: RepairReport
+) -> Scan | None:
+    what = f"{name.camera}/{name.stream} of {iso(name.start_90k)}"
+    try:
+        found = scan(disk, name, tail=True)
+    except NotFound:
+        if row is not None:
+            catalogue.forget([row])
+            report.missing += 1
+            report.say(f"The file of {what} is gone; its row was dropped.")
+        return None
+    except MediaError as error:
+        _remove_or_leave(disk, name, report, f"{what}: {error}")
+        return None
+    if found.segment is None:
+        # Its account of the time before goes into the index first: the file is all that knows it.
+        catalogue.add_gaps(found.gaps)
+        disk.delete([name])
+        if row is not None:
+            catalogue.forget([row])
+        report.removed += 1
+        return None
+    if found.torn_bytes:
+        disk.truncate(name, found.whole_bytes)
+        report.truncated += 1
+        report.truncated_bytes += found.torn_bytes
+        report.say(f"{what} ended in a torn fragment: {found.torn_bytes} bytes were cut off.")
+    return found
+
+
+def _remove_or_leave(disk: Store, name: SegmentName, report: RepairReport, why: str) -> None:
+    """Judge a file without a readable beginning: torn in its first write, and worth nothing; or damaged, and left."""
+    with disk.open(name) as file:
+        size = file.size()
+    if size <= _UNREADABLE_MAX:
+        disk.delete([name])
+        report.removed += 1
+    else:
+        report.unreadable += 1
+        report.say(f"A file of {size} bytes cannot be read and was left as it is. {why}")
+
+
+def _index(catalogue: Catalogue, pending: list[tuple[Segment, Scan]], report: RepairReport) -> None:
+    if pending:
+        catalogue.add_gaps([gap for _, found in pending for gap in found.gaps])
+        catalogue.upsert([segment for segment, _ in pending], finished=True)
+        report.indexed += len(pending)
+        pending.clear()
+
+
+def _summarise(report: RepairReport) -> None:
+    if report.removed:
+        report.sentences.insert(0, f"{report.removed} files without a whole fragment were removed.")
+    if report.indexed:
+        report.sentences.insert(0, f"{report.indexed} files on disk {report.disk} were put into the index.")
