@@ -49,6 +49,10 @@ class Viewer:
             return
         self.outlet.write(frame)
 
+    def tell_problem(self, detail: str) -> None:
+        """Tell what of a request was refused."""
+        self.tell(text_frame({"type": "problem", "detail": detail}))
+
     def show(self, channel: Channel, flags: int, frame: bytes) -> None:
         """Send a sample's frame, or drop it when this viewer is behind.
 

@@ -38,6 +38,9 @@ from closedcircuit.model import Camera, StreamName
 SILENCE_S = 5.0
 """A recorder sends its states every second; after this long without any, what it said last is no longer true."""
 
+WORD_EVERY_S = 2.0
+"""Viewers hear something at least this often, so that they can tell a quiet server from a dead line."""
+
 CHANNELS_MAX = 4096
 """Names that get a channel number in the life of this process. What comes after is not served, and is told so."""
 
@@ -61,6 +64,7 @@ class LiveHub:
         self._channels: dict[StreamKey, Channel] = {}
         self._viewers: dict[Viewer, None] = {}
         self._tests: dict[str, tuple[RecorderLink, asyncio.Future[TestResult]]] = {}
+        self._spoke_s = clock.monotonic_s()  # when all viewers were last told states
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -95,11 +99,13 @@ class LiveHub:
             self.look()
 
     def look(self) -> None:
-        """Take back what silent recorders said. Called once a second by the hub itself."""
+        """Take back what silent recorders said, and let no viewer go without a word. The hub calls it every second."""
         now_s = self._clock.monotonic_s()
         for link, heard_s in self._links.items():
             if now_s - heard_s > SILENCE_S:
                 self._lapse(link, SILENT)
+        if now_s - self._spoke_s > WORD_EVERY_S:
+            self._tell_states({})
 
     # ------------------------------------------------------------------------------------------ asked by api
 
@@ -226,6 +232,10 @@ class LiveHub:
         for viewer in list(self._viewers):
             viewer.tell(frame)
 
+    def _tell_states(self, states: Mapping[str, Mapping[str, StreamState]]) -> None:
+        self._spoke_s = self._clock.monotonic_s()
+        self._tell_all(self._state_frame(states))
+
     def _state_frame(self, states: Mapping[str, Mapping[str, StreamState]]) -> bytes:
         return text_frame({"type": "state", "at_90k": self._clock.now_90k(), "cameras": states})
 
@@ -282,7 +292,7 @@ class LiveHub:
             self._states.pop(camera, None)
         mine = {camera: streams for camera, streams in said.cameras.items() if self._owners[camera] is link}
         self._states.update(mine)
-        self._tell_all(self._state_frame(mine))
+        self._tell_states(mine)
 
     def _lapse(self, link: RecorderLink, why: str) -> None:
         """Say that a recorder's cameras are gone; only once, so that since when stays true."""
@@ -294,7 +304,7 @@ class LiveHub:
             if after != before:
                 self._states[camera] = changed[camera] = after
         if changed:
-            self._tell_all(self._state_frame(changed))
+            self._tell_states(changed)
         if why == NOT_RUNNING:
             for key, channel in self._channels.items():
                 if self._owners.get(key[0]) is link:

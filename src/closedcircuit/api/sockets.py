@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WebSocket connections that take frames built beforehand.
+
+Sending through ASGI builds a frame and wakes a task for every viewer and every sample. A live message is the same
+bytes for all, so its frame is built once (`live`), and written straight to the transport of each connection: one
+system call a viewer, and no task is woken. Text goes the same way, so that all leaves in the order it was said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+EXTENSION = "closedcircuit.outlet"
+"""Where in an ASGI scope's `extensions` the outlet is."""
+
+STUCK_BYTES = 1 << 20
+"""A connection with more than this unsent is cut instead of being closed politely: the farewell would not arrive."""
+
+
+class TransportOutlet:
+    """One connection as `live` sees it (`live.Outlet`). Belongs to the event loop's thread."""
+
+    def __init__(self, protocol: RelayProtocol) -> None:
+        self._protocol = protocol
+        self.closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    def write(self, frame: bytes) -> None:
+        """Queue a frame; nothing happens once the connection is closing."""
+        protocol = self._protocol
+        if protocol.handshake_complete and not protocol.close_sent and not protocol.transport.is_closing():
+            protocol.transport.write(frame)
+
+    def unsent(self) -> int:
+        """Bytes that the network has not taken."""
+        return self._protocol.transport.get_write_buffer_size()
+
+    def close(self, code: int, reason: str) -> None:
+        """Hang up: politely, through whoever serves this connection; at once where nothing would arrive."""
+        if self.unsent() > STUCK_BYTES:
+            self._protocol.transport.abort()
+        if not self.closing.done():
+            self.closing.set_result((code, reason))
+
+
+class RelayProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, with an outlet in the scope."""
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the outlet to the application, which starts after this returns."""
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]  # narrower there
+            extensions[EXTENSION] = TransportOutlet(self)
+
+    def keepalive_timeout(self) -> None:
+        """Cut a connection that does not answer: closing would wait for a peer that takes nothing."""
+        super().keepalive_timeout()
+        self.transport.abort()
