@@ -53,7 +53,12 @@ class WebUI(BuildHookInterface):
             del steps[0]  # and leave the test tools there that `npm ci --omit=dev` would remove
         for step in steps:
             done = subprocess.run(
-                [bin_dir / "node", npm, *step], cwd=Path(self.root, "ui"), env=env, capture_output=True, text=True, check=False
+                [bin_dir / "node", npm, *step],
+                cwd=Path(self.root, "ui"),
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode:
                 sys.stderr.write(done.stdout + done.stderr)

@@ -55,8 +55,18 @@ def soak(root: Path, args: argparse.Namespace) -> int:
     folder.recipients.write_text(Identity.generate(ids).recipient.text + "\n")
     port = free_port()
     load = subprocess.Popen(
-        [sys.executable, "-m", "closedcircuit.pretend.load", "--cameras", str(args.cameras), "--port", str(port), "--make",
-         "--dropouts", args.dropouts],
+        [
+            sys.executable,
+            "-m",
+            "closedcircuit.pretend.load",
+            "--cameras",
+            str(args.cameras),
+            "--port",
+            str(port),
+            "--make",
+            "--dropouts",
+            args.dropouts,
+        ],
         stdout=subprocess.DEVNULL,
     )
     wait_for_port(port)
@@ -64,7 +74,9 @@ def soak(root: Path, args: argparse.Namespace) -> int:
     begin_90k = clock.now_90k()
     for number in range(args.cameras):
         camera = Camera(
-            id=f"cam{number}", name=f"Camera {number}", added_90k=begin_90k,
+            id=f"cam{number}",
+            name=f"Camera {number}",
+            added_90k=begin_90k,
             main=Source(address=f"rtsp://127.0.0.1:{port}/cam{number}"),
         )
         registry.save(camera, Secret(""))
@@ -79,7 +91,11 @@ def soak(root: Path, args: argparse.Namespace) -> int:
             time.sleep(min(SAMPLE_EVERY_S, args.seconds - age_s))
             samples.append((time.monotonic() - began_s, rss_mb(roles[0].pid), cpu_s(roles[0].pid)))
             if len(samples) % 30 == 0:
-                print(f"{age_s / 60:.0f} min: {samples[-1][1]:.1f} MB, {samples[-1][2]:.0f} CPU s", file=sys.stderr, flush=True)
+                print(
+                    f"{age_s / 60:.0f} min: {samples[-1][1]:.1f} MB, {samples[-1][2]:.0f} CPU s",
+                    file=sys.stderr,
+                    flush=True,
+                )
     finally:
         for role in roles:
             role.send_signal(signal.SIGTERM)

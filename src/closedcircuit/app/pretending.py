@@ -30,7 +30,7 @@ def prepare_pretend_site(folder: DataFolder) -> tuple[str, ...]:
 
 
 def run_pretend(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) -> int:
-    """Serve the drawn cameras on the port they had last time, where that is free, and see that the registry has them."""
+    """Serve the drawn cameras, on the port they had last time where that is free."""
     from closedcircuit.pretend import serve  # draws with numpy and FFmpeg: loaded in this role only
 
     registry = Registry(data_dir)

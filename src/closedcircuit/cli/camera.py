@@ -13,7 +13,7 @@ import typer
 from closedcircuit.base import Secret, SystemClock, SystemIds, slug
 from closedcircuit.base.errors import ConfigError
 from closedcircuit.cli.place import DataOption, JsonOption, data_folder, print_json, print_table
-from closedcircuit.model import Camera, Mode, Recording, Source
+from closedcircuit.model import Camera, Mode, Recording, Source, StreamName
 
 app = typer.Typer(help="Add, test, list and remove cameras.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -31,7 +31,9 @@ def add(
     password_file: PasswordFile = None,
     pin_sha256: PinOption = "",
     audio: Annotated[bool, typer.Option(help="Record its sound too.")] = True,
-    check: Annotated[bool, typer.Option("--test/--no-test", help="Try it first; add it only if a picture comes.")] = True,
+    check: Annotated[
+        bool, typer.Option("--test/--no-test", help="Try it first; add it only if a picture comes.")
+    ] = True,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -164,7 +166,9 @@ def remove(
         from closedcircuit.db import Database
 
         clock = SystemClock()
-        Catalogue(Database(folder.facts), clock).doom_camera(camera)
+        catalogue = Catalogue(Database(folder.facts), clock)
+        for stream in StreamName:
+            catalogue.doom(catalogue.segments(camera, stream, 0, clock.now_90k(), limit=10_000_000))
         print(f"{camera} is removed; its footage is being deleted by the keeper, except what is held.")
     else:
         print(f"{camera} is removed; its footage stays until retention takes it.")
@@ -184,7 +188,8 @@ def _set_mode(data: Path | None, camera_id: str, mode: Mode | None) -> None:
 def _bare(address: str) -> tuple[str, str, Secret]:
     from closedcircuit.cameras import split_address
 
-    return split_address(address)
+    bare, username, password = split_address(address)
+    return bare, username, Secret(password)
 
 
 def _describe(name: str, address: str, username: str, password_file: Path | None) -> tuple[Camera, Secret]:
@@ -193,7 +198,9 @@ def _describe(name: str, address: str, username: str, password_file: Path | None
         try:
             password = Secret(password_file.read_text("utf-8").rstrip("\r\n"))
         except OSError as error:
-            raise ConfigError(f"{password_file}: {error.strerror}", remedy="Name a file with the password in it.") from error
+            raise ConfigError(
+                f"{password_file}: {error.strerror}", remedy="Name a file with the password in it."
+            ) from error
     return Camera(id="test", name=name, main=Source(address=bare), username=username or user), password
 
 
@@ -218,5 +225,6 @@ def _explain(result: dict[str, Any]) -> None:
     for track in result["tracks"]:
         size = f" {track['width']}x{track['height']}" if track.get("width") else f" {track.get('timescale')} Hz"
         print(f"{track['kind']}: {track['codec']}{size}")
-    print(f"First picture after {result['first_picture_ms']} ms, {result['fps']:.1f} pictures/s, {result['kbps']:.0f} kbit/s.")
-
+    print(
+        f"First picture after {result['first_picture_ms']} ms, {result['fps']:.1f} pictures/s, {result['kbps']:.0f} kbit/s."
+    )

@@ -42,7 +42,9 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def options(
     data: Annotated[Path | None, typer.Option("--data", help=DATA_HELP, envvar="CLOSEDCIRCUIT_DATA")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")] = False,  # noqa: ARG001 - the callback acts
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+    ] = False,
 ) -> None:
     """Take the options that stand before the command."""
     choose_data(data)

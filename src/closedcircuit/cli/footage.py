@@ -80,7 +80,13 @@ def ledger(
     begin, end = _times(from_ or iso(SystemClock().now_90k() - 86_400 * TICKS), to)
     found = _catalogue(folder).ledger(camera, begin, end)
     spans = [
-        {"from": iso(s.start_90k), "to": iso(s.end_90k), "kind": str(s.kind), "cause": s.cause and str(s.cause), "detail": s.detail}
+        {
+            "from": iso(s.start_90k),
+            "to": iso(s.end_90k),
+            "kind": str(s.kind),
+            "cause": s.cause and str(s.cause),
+            "detail": s.detail,
+        }
         for s in found.spans
     ]
     total = found.recorded_90k + found.off_90k + found.lost_90k
@@ -120,11 +126,12 @@ def unlock(
 ) -> None:
     """Turn sealed footage into ordinary MP4 files, without encoding it again. Needs no index and no running site.
 
-    Example: closedcircuit footage unlock shop-floor 2026-11-21T22:00Z 2026-11-21T23:00Z --identity identity.txt --out clips
+    Example: closedcircuit footage unlock till 2026-11-21T22:00Z 2026-11-21T23:00Z --identity identity.txt --out clips
     """
     from closedcircuit.playback.unlock import Request, unlock_footage
     from closedcircuit.vault import read_identities
 
+    facts: Path | None = None
     if footage and keys:
         roots, keys_dir = tuple(footage), keys
     else:
@@ -132,10 +139,11 @@ def unlock(
         disks = load_settings(folder.root).disks(folder.root)
         roots = tuple(footage or (Path(disk.path) for disk in disks))
         keys_dir = keys or folder.keys
+        facts = folder.facts if folder.facts.is_file() else None
     begin, end = _times(from_, to)
     out.mkdir(parents=True, exist_ok=True)
     request = Request(camera=camera, stream=stream, from_90k=begin, to_90k=end)
-    report = unlock_footage(request, roots, keys_dir, read_identities(identity), out)
+    report = unlock_footage(request, roots, keys_dir, read_identities(identity), out, _hashes(facts, request))
     if as_json:
         print_json(report)
         return
@@ -162,7 +170,7 @@ def rebuild(data: DataOption = None, as_json: JsonOption = False) -> None:
         raise ConfigError("The site is running.", remedy="Stop it first: the recorder writes to the index.")
     settings = load_settings(folder.root)
     disks = Disks((d.id, Path(d.path), int(d.reserve_gb * 1e9)) for d in settings.disks(folder.root))
-    report = rebuild_index(disks, folder.facts, SystemClock(), lambda text: sys.stderr.write(f"{text}\n"))
+    report = rebuild_index(disks, folder.facts, SystemClock(), lambda text: print(text, file=sys.stderr))
     if as_json:
         print_json(report)
     else:
@@ -228,6 +236,23 @@ def release(hold_id: Annotated[str, typer.Argument(help="The hold's id.")], data
     """
     _catalogue(data_folder(data)).remove_hold(hold_id)
     print(f"Hold {hold_id} is lifted.")
+
+
+def _hashes(facts: Path | None, request: Any) -> dict[bytes, bytes]:
+    """Return what the index says of the files' SHA-256, where there is an index."""
+    if facts is None:
+        return {}
+    from closedcircuit.base.errors import CatalogueError
+    from closedcircuit.catalogue import Catalogue
+    from closedcircuit.db import Database
+
+    try:
+        catalogue = Catalogue(Database(facts), SystemClock())
+        found = catalogue.segments(request.camera, request.stream, request.from_90k, request.to_90k, limit=100_000)
+    except CatalogueError as error:
+        sys.stderr.write(f"The index cannot be read ({error}); files are opened without comparing them to it.\n")
+        return {}
+    return {segment.kid: segment.sha256 for segment in found if segment.sha256}
 
 
 def _catalogue(folder: DataFolder) -> Any:

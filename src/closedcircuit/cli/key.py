@@ -16,7 +16,9 @@ from closedcircuit.base import Secret, SystemClock, SystemIds, append_durably
 from closedcircuit.base.errors import ConfigError
 from closedcircuit.cli.place import DataOption, JsonOption, data_folder, print_json, print_table
 
-app = typer.Typer(help="The owner's key, and who can open what is recorded.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="The owner's key, and who can open what is recorded.", no_args_is_help=True, rich_markup_mode=None
+)
 
 PASSPHRASE_LEAST = 12
 
@@ -27,7 +29,8 @@ def create(
     recovery: Annotated[Path, typer.Option("--recovery", help="Where to write the recovery sheet (a new file).")],
     name: Annotated[str, typer.Option("--name", help="What the owner is called.")] = "Owner",
     passphrase_file: Annotated[
-        Path | None, typer.Option("--passphrase-file", help="A file with the passphrase for signing in; without it you are asked.")
+        Path | None,
+        typer.Option("--passphrase-file", help="A file with the passphrase; without it you are asked."),
     ] = None,
     data: DataOption = None,
 ) -> None:
@@ -62,7 +65,9 @@ def create(
     )
     owner = Owner(folder.root, Database(folder.facts), SystemClock(), ids)
     owner.set_up(token, new, Site("localhost", "http://localhost"), "command line")
-    print(f"{name} owns {folder.root}. Recording is sealed to {identity} and {recovery}; keep both away from this machine.")
+    print(
+        f"{name} owns {folder.root}. Recording is sealed to {identity} and {recovery}; keep both away from this machine."
+    )
 
 
 @app.command("list")
@@ -125,7 +130,9 @@ def _passphrase(path: Path | None) -> Secret:
     else:
         raise ConfigError("There is no terminal to ask for a passphrase.", remedy="Use --passphrase-file FILE.")
     if len(text) < PASSPHRASE_LEAST:
-        raise ConfigError(f"A passphrase has at least {PASSPHRASE_LEAST} characters.", remedy="Four random words are good.")
+        raise ConfigError(
+            f"A passphrase has at least {PASSPHRASE_LEAST} characters.", remedy="Four random words are good."
+        )
     return Secret(text)
 
 

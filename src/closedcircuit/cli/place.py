@@ -15,7 +15,9 @@ import typer
 from closedcircuit.app import DataFolder
 from closedcircuit.base.errors import ConfigError
 
-DATA_HELP = "The data folder. Without it: $CLOSEDCIRCUIT_DATA, else ./var/site where that exists, else the account's own."
+DATA_HELP = (
+    "The data folder. Without it: $CLOSEDCIRCUIT_DATA, else ./var/site where that exists, else the account's own."
+)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help=DATA_HELP, show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]

@@ -70,7 +70,10 @@ def _greet(folder: DataFolder, settings: Settings, port: int, token: str | None)
         print(f"Pretend                 {len(pretend)} cameras, drawn by this program: {', '.join(pretend)}")
     print("To stop                 Ctrl-C")
     if pretend:
-        print("Next                    closedcircuit camera add 'Front door' rtsp://...   or + on the Cameras page", flush=True)
+        print(
+            "Next                    closedcircuit camera add 'Front door' rtsp://...   or + on the Cameras page",
+            flush=True,
+        )
     else:
         print(f"Next                    closedcircuit status --data {folder.root}", flush=True)
 

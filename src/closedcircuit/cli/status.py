@@ -47,7 +47,9 @@ def gather(folder: DataFolder) -> dict[str, Any]:
         said = folder.read_status(role)
         if said or role in roles:
             alive = bool(running and said and said["alive"] and said.get("pid") == roles.get(role, {}).get("pid"))
-            processes.append({"role": role, "alive": alive, "restarts": roles.get(role, {}).get("restarts", 0), "status": said})
+            processes.append(
+                {"role": role, "alive": alive, "restarts": roles.get(role, {}).get("restarts", 0), "status": said}
+            )
     recorder = folder.read_status("recorder") or {}
     states = recorder.get("cameras", {}) if running and recorder.get("alive") else {}
     ledgers = _ledgers(folder, now_90k)
@@ -109,12 +111,16 @@ def _problems(
 ) -> list[str]:
     if not running:
         return ["The site is not running: closedcircuit run"]
-    problems = [f"The {p['role']} process is not running; it is being started again." for p in processes if not p["alive"]]
+    problems = [
+        f"The {p['role']} process is not running; it is being started again." for p in processes if not p["alive"]
+    ]
     for camera in cameras:
         main = camera["streams"].get("main", {})
         if main.get("state") in {"gone", "frozen", "late"}:
             problems.append(f"{camera['name']}: {main['state']}, {main.get('why') or 'no reason given'}")
-    problems += [f"Disk {d['id']} ({d['path']}): {d['state']}" for d in keeper.get("disks", []) if d.get("state") != "ok"]
+    problems += [
+        f"Disk {d['id']} ({d['path']}): {d['state']}" for d in keeper.get("disks", []) if d.get("state") != "ok"
+    ]
     return problems
 
 
@@ -123,11 +129,14 @@ def _print(facts: dict[str, Any]) -> None:
     for problem in facts["problems"]:
         print(f"  ! {problem}")
     if not facts["owner_key"]:
-        print("  ! There is no owner's key yet, so nothing is recorded. Open the link that `closedcircuit run` printed.")
+        print(
+            "  ! There is no owner's key yet, so nothing is recorded. Open the link that `closedcircuit run` printed."
+        )
     if facts["running"]:
         print()
         rows = [
-            [p["role"], "runs" if p["alive"] else "down", str(p["restarts"]), _memory(p["status"])] for p in facts["processes"]
+            [p["role"], "runs" if p["alive"] else "down", str(p["restarts"]), _memory(p["status"])]
+            for p in facts["processes"]
         ]
         print_table(["PROCESS", "STATE", "RESTARTS", "MEMORY"], rows)
     if facts["cameras"]:

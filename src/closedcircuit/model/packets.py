@@ -96,4 +96,5 @@ class SampleCipher(Protocol):
 
     def apply(self, buffer: memoryview, ranges: list[tuple[int, int]]) -> None:
         """Encrypt in place the (offset, length) ranges that make up the sample's protected bytes, as one run of
-        keystream; the counter then moves up to the next whole block."""
+        keystream; the counter then moves up to the next whole block.
+        """

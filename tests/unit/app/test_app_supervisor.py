@@ -14,7 +14,9 @@ from closedcircuit.app import DataFolder
 from closedcircuit.app.supervisor import Supervisor
 from closedcircuit.base.errors import ConfigError
 
-SLEEPER = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nprint(flush=True)\ntime.sleep(60)"
+SLEEPER = (
+    "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nprint(flush=True)\ntime.sleep(60)"
+)
 
 
 @pytest.fixture
