@@ -225,6 +225,5 @@ def _explain(result: dict[str, Any]) -> None:
     for track in result["tracks"]:
         size = f" {track['width']}x{track['height']}" if track.get("width") else f" {track.get('timescale')} Hz"
         print(f"{track['kind']}: {track['codec']}{size}")
-    print(
-        f"First picture after {result['first_picture_ms']} ms, {result['fps']:.1f} pictures/s, {result['kbps']:.0f} kbit/s."
-    )
+    rates = f"{result['fps']:.1f} pictures/s, {result['kbps']:.0f} kbit/s"
+    print(f"First picture after {result['first_picture_ms']} ms, {rates}.")

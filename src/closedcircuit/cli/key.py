@@ -65,9 +65,8 @@ def create(
     )
     owner = Owner(folder.root, Database(folder.facts), SystemClock(), ids)
     owner.set_up(token, new, Site("localhost", "http://localhost"), "command line")
-    print(
-        f"{name} owns {folder.root}. Recording is sealed to {identity} and {recovery}; keep both away from this machine."
-    )
+    print(f"{name} owns {folder.root}.")
+    print(f"What is recorded opens with {identity} or {recovery}: keep both away from this machine.")
 
 
 @app.command("list")
