@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from closedcircuit.app.folder import DataFolder
 from closedcircuit.app.roles import ROLES
-from closedcircuit.base import Clock, Ids
+from closedcircuit.base import Clock, Ids, Secret
+from closedcircuit.base.errors import NetError
 from closedcircuit.cameras import Registry
+from closedcircuit.model import Camera
 
 MARK = "pretend"
 
@@ -31,9 +37,31 @@ def prepare_pretend_site(folder: DataFolder) -> tuple[str, ...]:
 
 def run_pretend(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) -> int:
     """Serve the drawn cameras, on the port they had last time where that is free."""
-    from closedcircuit.pretend import serve  # draws with numpy and FFmpeg: loaded in this role only
+    from closedcircuit.pretend import PretendServer, pretend_passwords  # numpy and FFmpeg: loaded in this role only
 
     registry = Registry(data_dir)
     ports = [urlsplit(camera.main.address).port for camera in registry.list() if camera.pretend]
-    serve(data_dir, clock, ids, ports[0] or 0 if ports else 0, stop)
+    try:
+        site = PretendServer(clock, ids, port=ports[0] or 0 if ports else 0)
+    except NetError:
+        site = PretendServer(clock, ids)
+    with site:
+        _register(registry, site.cameras(), pretend_passwords(), clock.now_90k())
+        status = {"role": "pretend", "pid": os.getpid(), "started_90k": clock.now_90k(), "port": site.port}
+        DataFolder(data_dir).write_status("pretend", status)
+        stop.wait()
     return 0
+
+
+def _register(registry: Registry, drawn: Sequence[Camera], passwords: Mapping[str, str], now_90k: int) -> None:
+    """Put the drawn cameras into the registry the first time; later only mend their addresses, so that one that the
+    owner removed stays removed, and what the owner changed stays changed.
+    """
+    known = {camera.id: camera for camera in registry.list() if camera.pretend}
+    for camera in drawn:
+        if not known:
+            registry.save(msgspec.structs.replace(camera, added_90k=now_90k), Secret(passwords.get(camera.id, "")))
+        elif mine := known.get(camera.id):
+            mended = msgspec.structs.replace(mine, main=camera.main, sub=camera.sub, username=camera.username)
+            if mended != mine:
+                registry.save(mended, Secret(passwords.get(camera.id, "")))
