@@ -5,6 +5,12 @@ import { defineConfig, type UserConfig } from "vite";
 declare const process: { env: Record<string, string | undefined> };
 
 // `test` is read by vitest, which is no dependency of the build; so its types cannot be asked for here.
+const mockEngine = {
+  name: "mock-engine",
+  enforce: "pre" as const,
+  resolveId: (id: string, from?: string) => (/engine\/api$/.test(id) && from?.endsWith("lib/engine.ts") ? "/dev/engine.ts" : null),
+};
+
 const config: UserConfig & { test: object } = {
   plugins: [svelte()],
   build: {
@@ -25,6 +31,8 @@ const config: UserConfig & { test: object } = {
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
   },
+  // `MOCK=1`: pages without a server or footage.
+  ...(process.env.MOCK ? { plugins: [mockEngine, svelte()] } : {}),
   // Components are mounted for real in tests: take Svelte's browser half.
   ...(process.env.VITEST ? { resolve: { conditions: ["browser"] } } : {}),
 };

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/** How N pictures of 16:9 share a screen. Pure. */
+
+export interface Grid {
+  columns: number;
+  tileWidth: number;
+  tileHeight: number;
+  scrolls: boolean;
+}
+
+const SMALLEST = 236; // px: below this a face is a smudge, so the wall scrolls instead
+
+/** The largest tiles that all fit; where they would be too small, columns of a fair size that scroll. */
+export function grid(count: number, width: number, height: number, gap: number): Grid {
+  const n = Math.max(1, count);
+  let best = { columns: 1, tileWidth: 0 };
+  for (let columns = 1; columns <= n; columns += 1) {
+    const rows = Math.ceil(n / columns);
+    const byWidth = (width - gap * (columns - 1)) / columns;
+    const byHeight = ((height - gap * (rows - 1)) / rows) * (16 / 9);
+    const tileWidth = Math.min(byWidth, byHeight);
+    if (tileWidth > best.tileWidth + 0.5) best = { columns, tileWidth };
+  }
+  let scrolls = false;
+  if (best.tileWidth < Math.min(SMALLEST, width)) {
+    const columns = width < 560 ? 1 : Math.max(1, Math.floor((width + gap) / (300 + gap)));
+    best = { columns, tileWidth: (width - gap * (columns - 1)) / columns };
+    scrolls = true;
+  }
+  const tileWidth = Math.floor(best.tileWidth);
+  return { columns: best.columns, tileWidth, tileHeight: Math.floor((tileWidth * 9) / 16), scrolls };
+}
+
+/** Where an arrow key goes from `index`; stays inside. Null for other keys. */
+export function arrow(key: string, index: number, count: number, columns: number): number | null {
+  const to: Record<string, number> = {
+    ArrowLeft: index - 1,
+    ArrowRight: index + 1,
+    ArrowUp: index - columns,
+    ArrowDown: index + columns,
+    Home: 0,
+    End: count - 1,
+  };
+  const next = to[key];
+  if (next === undefined) return null;
+  if (key === "ArrowDown" && next >= count) return Math.floor(index / columns) < Math.floor((count - 1) / columns) ? count - 1 : index;
+  return next < 0 || next >= count ? index : next;
+}
