@@ -51,14 +51,14 @@ class LoginSecrets:
     @staticmethod
     def hash_auth(auth: bytes) -> str:
         """PHC string of what a browser sends to sign in: argon2id, 64 MiB, 3 passes (RFC 9106, section 4)."""
-        from argon2 import PasswordHasher  # noqa: PLC0415 - the recorder needs none of it
+        from argon2 import PasswordHasher
 
         return PasswordHasher().hash(auth)
 
     @staticmethod
     def verify_auth(stored: str, auth: bytes) -> bool:
         """Say whether `auth` is what was hashed. Raises `KeyError_` where `stored` is no hash."""
-        from argon2 import PasswordHasher, exceptions  # noqa: PLC0415 - the recorder needs none of it
+        from argon2 import PasswordHasher, exceptions
 
         try:
             return PasswordHasher().verify(stored, auth)
@@ -70,8 +70,8 @@ class LoginSecrets:
     @staticmethod
     def passkey_creation_options(site: Site, user_name: str, ids: Ids) -> Challenge:
         """Ask for a new passkey, kept with the user verified, and with `prf`."""
-        import webauthn  # noqa: PLC0415 - the recorder needs none of it
-        from webauthn.helpers import structs  # noqa: PLC0415
+        import webauthn
+        from webauthn.helpers import structs
 
         challenge = ids.random(32)
         options = webauthn.generate_registration_options(
@@ -90,8 +90,8 @@ class LoginSecrets:
     @staticmethod
     def verify_passkey_creation(credential: dict[str, Any], challenge: bytes, site: Site) -> Passkey:
         """Check a browser's answer to `passkey_creation_options`. Raises AccessError."""
-        import webauthn  # noqa: PLC0415 - the recorder needs none of it
-        from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+        import webauthn
+        from webauthn.helpers.exceptions import WebAuthnException
 
         try:
             made = webauthn.verify_registration_response(
@@ -115,8 +115,8 @@ class LoginSecrets:
     @staticmethod
     def passkey_request_options(site: Site, passkeys: tuple[Passkey, ...], ids: Ids) -> Challenge:
         """Ask for one of `passkeys`, with the user verified, and with `prf`."""
-        import webauthn  # noqa: PLC0415 - the recorder needs none of it
-        from webauthn.helpers import structs  # noqa: PLC0415
+        import webauthn
+        from webauthn.helpers import structs
 
         challenge = ids.random(32)
         known = {way.value for way in structs.AuthenticatorTransport}
@@ -137,8 +137,8 @@ class LoginSecrets:
     @staticmethod
     def verify_passkey_assertion(credential: dict[str, Any], challenge: bytes, site: Site, passkey: Passkey) -> Passkey:
         """Check an answer to `passkey_request_options`: the passkey with its new counter. Raises AccessError."""
-        import webauthn  # noqa: PLC0415 - the recorder needs none of it
-        from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+        import webauthn
+        from webauthn.helpers.exceptions import WebAuthnException
 
         try:
             _check_same(webauthn.base64url_to_bytes(str(credential.get("rawId", ""))), passkey.credential_id)
