@@ -92,14 +92,14 @@ class Chain:
         """Where a new run's footage may begin at the earliest."""
         return max(self._edge_90k, self.account.upto_90k if self.account else 0)
 
-    def review(self, now_90k: int) -> bool:
-        """Look again whether to record. True: it has just become wrong to: finish what is open, then `close`."""
-        was = self._off
-        self._off = self._intent(now_90k)
-        ends = was is None and self._off is not None
-        if not ends:
-            self._tell(now_90k)
-        return ends
+    def review(self, now_90k: int, finish: Callable[[], None]) -> None:
+        """Look again whether to record. Where that has just become wrong, `finish` hands over what is open first."""
+        intent = self._intent(now_90k)
+        if self._off is None and intent is not None:
+            finish()
+            self.close()
+        self._off = intent
+        self._tell(now_90k)
 
     def trigger(self, at_90k: int, until_90k: int) -> None:
         """Something happened from `at_90k` to `until_90k`: keep that, what came before it and what comes after."""
@@ -114,6 +114,8 @@ class Chain:
 
     def _intent(self, now_90k: int) -> Reason | None:
         recording = self.camera.recording
+        if self.stream == StreamName.SUB and not recording.record_sub:
+            return Cause.PAUSED, "its substream is only watched"
         if self._key() is None:
             return Cause.NO_KEY, "there is no owner's key yet"
         if recording.mode is Mode.PAUSED:
@@ -244,8 +246,3 @@ class Chain:
         reason = reason or account.reason or (Cause.BROKEN, "waiting for a picture that decoding can begin at")
         account.because(piece.start_90k, *reason)
         account.passed(piece.end_90k)
-
-
-def keeps_account(stream: str) -> bool:
-    """Whether a stream is the one whose gaps are the camera's."""
-    return stream == StreamName.MAIN

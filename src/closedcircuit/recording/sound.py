@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from closedcircuit.base.errors import MediaError
 from closedcircuit.model import Sample, Track
 
 TO_FLAC = frozenset({"pcmu", "pcma"})
@@ -25,11 +26,12 @@ class Transcoder(Protocol):
 
     track: Track
 
-    def feed(self, sample: Sample) -> Iterable[Sample]:
-        """Samples of `track` that are complete now."""
+    def push(self, payload: bytes | memoryview, pts: int) -> list[tuple[int, bytes]]:
+        """(pts, FLAC frame) of what is complete now."""
 
 
-Maker = Callable[[Track], Transcoder]
+Maker = Callable[[str, int, int], Transcoder]
+"""Codec, sampling rate, channels. Raises MediaError."""
 
 
 class FlacLoader:
@@ -76,7 +78,10 @@ class Sound:
         if maker is None:
             self._waits = True
             return tracks[:1]
-        self._coder = maker(tracks[1])
+        try:
+            self._coder = maker(tracks[1].codec, tracks[1].timescale, tracks[1].channels)
+        except MediaError:
+            return tracks[:1]
         return tracks[0], self._coder.track
 
     def is_ready_now(self) -> bool:
@@ -88,4 +93,10 @@ class Sound:
 
     def turn(self, sample: Sample) -> Iterable[Sample]:
         """A received audio sample as those to keep."""
-        return (sample,) if self._coder is None else self._coder.feed(sample)
+        if self._coder is None:
+            return (sample,)
+        data = sample.parts[0] if len(sample.parts) == 1 else b"".join(sample.parts)
+        return [
+            Sample(2, pts, True, len(frame), [frame], sample.arrived_90k)
+            for pts, frame in self._coder.push(data, sample.pts)
+        ]

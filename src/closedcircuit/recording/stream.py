@@ -2,21 +2,21 @@
 """One stream of one camera, from samples to pieces and to viewers.
 
 A `StreamRecorder` is the sink of one source: it maps media time to wall time, cuts fragments at key frames, keeps the
-running group of pictures for new viewers, and notes how the stream is doing. What becomes of the pieces is its
-`Chain`'s business. It never waits.
+running group of pictures for new viewers. What becomes of the pieces is its `Chain`'s business. It never waits.
 
 Everything here belongs to the sweep thread.
 """
 
 from __future__ import annotations
 
-from closedcircuit.base import TICKS, Clock, Ids
-from closedcircuit.model import Cause, Sample, SenderReport, State, Track
+from collections.abc import Callable
+
+from closedcircuit.base import TICKS, Ids
+from closedcircuit.model import Cause, Sample, SenderReport, Track
 from closedcircuit.recording.chain import OVERLAP_MAX_90K, Chain, Terms
 from closedcircuit.recording.pieces import Piece
 from closedcircuit.recording.relay import AUDIO, KEY, Relay, Replayed
 from closedcircuit.recording.sound import Sound
-from closedcircuit.recording.vitals import Vitals
 from closedcircuit.recording.wall import WallMap
 
 PIECE_BYTES_MAX = 4 << 20
@@ -36,11 +36,14 @@ EXTRA_STEP_90K, EXTRA_MAX_90K = 180, TICKS // 2
 class StreamRecorder:
     """Sink of one source (`model.PacketSink`)."""
 
-    def __init__(self, chain: Chain, clock: Clock, ids: Ids, terms: Terms, sound: Sound) -> None:
+    def __init__(
+        self, chain: Chain, ids: Ids, terms: Terms, sound: Sound, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self.chain = chain
-        self.vitals = Vitals(clock.now_90k())
+        self.run = ""  # of the connection; empty without one
+        self.is_deaf = False  # its source is being taken away on purpose: what that says of the end does not matter
         self.relay: Relay | None = None
-        self._clock, self._ids, self._sound = clock, ids, sound
+        self._ids, self._sound, self._on_change = ids, sound, on_change
         self._fragment_90k = round(terms.fragment_s * TICKS)
         self._received: tuple[Track, ...] = ()
         self._tracks: tuple[Track, ...] = ()
@@ -61,21 +64,22 @@ class StreamRecorder:
         self._changes_at_key = False  # the coding is another from the next key frame on
         self._collecting = False  # samples belong to an open fragment, or begin one
 
-    # ------------------------------------------------------------------------------------------------ the source's calls
+    # ------------------------------------------------------------------------------------- the source calls
 
     def started(self, tracks: tuple[Track, ...], at_90k: int) -> None:
         """A run begins."""
         self._reset()
-        run = self._ids.random(8).hex()
+        del at_90k  # samples say when they arrived
+        self.is_deaf = False
+        self.run = self._ids.random(8).hex()
         self._received = tracks
         self._tracks = self._sound.take_up(tracks)
-        self.chain.begin_run(run, self._tracks)
-        self.vitals.started(run, self._tracks, at_90k)
+        self.chain.begin_run(self.run, self._tracks)
         self._renew_relay()
+        self._on_change()
 
     def sample(self, sample: Sample) -> None:
         """The next sample of a track."""
-        self.vitals.received_bytes += sample.size
         if sample.track == 1:
             self._video(sample)
         elif len(self._tracks) > 1 and not self._changes_at_key:
@@ -89,42 +93,38 @@ class StreamRecorder:
         self._gop = None
 
     def sender_report(self, report: SenderReport) -> None:
-        """The camera told its time."""
-        if self._wall is None or report.track > len(self._received):
-            return
-        scale = self._received[report.track - 1].timescale
-        self.vitals.clock_told(report, self._wall.wall(report.pts * TICKS // scale))
+        """The camera told its time: of interest to `cameras`, which tells how far it is off; never to the footage."""
 
     def lost(self, at_90k: int, detail: str) -> None:
         """Packets are missing; a gap if the hole turns out long."""
         del at_90k
-        self.vitals.lost_packets += 1
         self._lost_detail = detail or "packets were lost"
 
     def ended(self, at_90k: int, cause: Cause, detail: str) -> None:
         """The run is over, or none could be started."""
+        if self.is_deaf:
+            return
         self._finish()
         self.chain.end_run(at_90k, cause, detail)
-        self.vitals.ended(at_90k, cause, detail)
+        self._forget_run()
+        self._on_change()
+
+    def _forget_run(self) -> None:
         self._reset()
+        self.run = ""
         self._gop = None
         self._tracks = self._received = ()
         self._renew_relay()
 
-    # ------------------------------------------------------------------------------------------------ the recorder's calls
+    # ----------------------------------------------------------------------------------- the recorder calls
 
-    def tick(self, now_90k: int) -> bool:
-        """Once a second. True when the state changed."""
-        if self.chain.review(now_90k):
-            self._finish()
-            self.chain.close()
-            self.chain.review(now_90k)
+    def tick(self, now_90k: int) -> None:
+        """Once a second."""
+        self.chain.review(now_90k, self._finish)
         if self._received and self._sound.is_ready_now():
             self._changes_at_key = True
-        changed = self.vitals.tick(now_90k)
         if self.relay and self.relay.is_mute and self._tracks:
             self._renew_relay()
-        return changed
 
     def clock_stepped(self, detail: str) -> None:
         """The machine's wall clock was set: what follows is on another scale."""
@@ -135,6 +135,13 @@ class StreamRecorder:
         """Hand over what is open and end the segment; nothing more comes."""
         self._finish()
         self.chain.close()
+
+    def pause(self, now_90k: int) -> None:
+        """The source was removed because the camera is paused."""
+        self.stop()
+        self.chain.review(now_90k, self._finish)
+        self._forget_run()
+        self._on_change()
 
     def watch(self, relay: Relay) -> None:
         """Somebody watches: send what he needs to begin, then every sample."""
@@ -174,7 +181,7 @@ class StreamRecorder:
             if not sample.key:
                 self._frame_90k = min(pts - self._max_pts, TICKS)
             self._max_pts = pts
-        self._note(wall, sample)
+        self._show(sample)
 
     def _collect(self, wall: WallMap, sample: Sample) -> None:
         """Add a picture to the open fragment, ending it first where it is long enough."""
@@ -204,14 +211,8 @@ class StreamRecorder:
         if self.relay is not None:
             self.relay.sample(KEY | AUDIO, self._live_pts(sample), sample.parts, sample.size)
 
-    def _note(self, wall: WallMap, sample: Sample) -> None:
-        """Vitals and viewers."""
-        vitals = self.vitals
-        vitals.frames += 1
-        vitals.last_arrived_90k = sample.arrived_90k
-        vitals.delay_90k = sample.arrived_90k - wall.wall(sample.pts)
-        if vitals.state is not State.LIVE:
-            vitals.arrived(sample.arrived_90k)
+    def _show(self, sample: Sample) -> None:
+        """Send a picture to the viewers."""
         extra = self._live_extra
         if extra:
             self._live_extra = max(0, extra - EXTRA_STEP_90K) if extra > 0 else min(0, extra + EXTRA_STEP_90K)
@@ -282,7 +283,6 @@ class StreamRecorder:
         self._changes_at_key = False
         self._tracks = self._sound.take_up(self._received)
         self.chain.change(self._tracks)
-        self.vitals.retrack(self._tracks)
         self._renew_relay(changed=True)
 
     # ------------------------------------------------------------------------------------------------ viewers

@@ -4,8 +4,8 @@
 Promises. `submit` and `close` never wait and are called from one thread (the sweep's). The queue is bounded by bytes, a
 disk's and a camera's; overflow rule: the new piece is refused, and its stream starts again at a key frame. Pieces of a
 segment are written in order, each by one `writev`, plaintext only ever in memory. After every round of writes the data
-is synced at once, so that a power cut takes at most the fragments of the round. A piece that cannot be written breaks its
-segment: the segment ends with what it has, and every later piece of it fails the same way. Nobody retries here.
+is synced at once, so that a power cut takes at most the fragments of the round. A piece that cannot be written breaks
+its segment: the segment ends with what it has, and every later piece of it fails the same way. Nobody retries here.
 
 Ownership: `_lock` guards the counts of queued bytes and the failure; `_jobs` and `_closing` are deques with one thread
 at each end; the lower half of a `Plan` belongs to the writing thread.
