@@ -265,6 +265,11 @@ class Connection:
         """Bytes in the out-buffer."""
         return self._out_bytes
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether bytes come a TLS record at a time: a short read does not mean that nothing more waits."""
+        return self._tls is not None
+
     def fileno(self) -> int:
         """The descriptor, for a selector; -1 while there is none."""
         return -1 if self._sock is None else self._sock.fileno()

@@ -16,11 +16,13 @@ from closedcircuit.media.codecs.h265 import H265Sps, h265_track, hvcc, sets_of_h
 from closedcircuit.media.codecs.h265 import parse_sps as parse_h265_sps
 from closedcircuit.media.codecs.h265 import set_id as h265_set_id
 from closedcircuit.media.codecs.nal import join_lengths, split_annexb, split_lengths
+from closedcircuit.media.codecs.sets import ParameterSets
 
 __all__ = [
     "AacConfig",
     "H264Sps",
     "H265Sps",
+    "ParameterSets",
     "aac_config",
     "aac_track",
     "avcc",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from closedcircuit.base.errors import MediaError
 
-_START = re.compile(rb"\0\0\1")
+_START = re.compile(rb"\x00\x00\x01")
 
 
 def split_annexb(data: bytes) -> list[bytes]:
