@@ -299,7 +299,8 @@ class _Visitor:
                 return
             self._channel = int(manners.channels.split("-", maxsplit=1)[0])
             self._say(
-                f"{ok}\r\nSession: 77;timeout={manners.timeout_s}\r\nTransport: RTP/AVP/TCP;unicast;interleaved={manners.channels}"
+                f"{ok}\r\nSession: 77;timeout={manners.timeout_s}\r\n"
+                f"Transport: RTP/AVP/TCP;unicast;interleaved={manners.channels}"
             )
         elif method == "PLAY":
             first = manners.first_timestamp

@@ -57,9 +57,7 @@ def probe(camera: Camera, password: Secret, clock: Clock, ids: Ids, timeout_s: f
     seen = _Observer()
     began_s = clock.monotonic_s()
     try:
-        line = make_line(
-            f"{camera.id}/test", camera.main, camera.username, password, sink=seen, clock=clock, ids=ids
-        )
+        line = make_line(f"{camera.id}/test", camera.main, camera.username, password, sink=seen, clock=clock, ids=ids)
     except CircuitError as error:
         return _failed(error)
     view = memoryview(bytearray(BUFFER))

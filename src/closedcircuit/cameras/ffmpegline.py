@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A line over FFmpeg, for every source that is not RTSP over TCP. Importing this imports FFmpeg."""
+
+from __future__ import annotations
+
+from closedcircuit.base.clock import Clock
+from closedcircuit.base.ids import Ids
+from closedcircuit.base.secret import Secret
+from closedcircuit.cameras.address import join_address
+from closedcircuit.cameras.line import Line, Pull
+from closedcircuit.media.ffmpeg import FfmpegPull
+from closedcircuit.model import PacketSink, Source
+
+
+class FfmpegLine(Line):
+    """Owned by the receiver's thread; FFmpeg itself runs in a thread of the `FfmpegPull`."""
+
+    def __init__(
+        self, name: str, source: Source, account: tuple[str, Secret], sink: PacketSink, clock: Clock, ids: Ids
+    ) -> None:
+        super().__init__(name, sink, clock, ids)
+        self._source, self._account = source, account
+        self._ffmpeg: FfmpegPull | None = None
+
+    def _open(self, now_s: float) -> Pull:  # noqa: ARG002 - other lines need the time
+        username, password = self._account
+        address = join_address(self._source.address, username, password.reveal())
+        self._ffmpeg = FfmpegPull(
+            address, self._source.options, sink=self._sink, clock=self._clock, audio=self._source.audio
+        )
+        return self._ffmpeg
+
+    def _step(self, view: memoryview, now_s: float, now_90k: int) -> None:  # noqa: ARG002 - other lines read into it
+        if self._ffmpeg is not None:
+            self._ffmpeg.drain(now_s)
+
+    def _tick(self, now_s: float, now_90k: int) -> None:
+        """`drain` keeps the deadlines."""
+
+    def _shut(self, *, on_purpose: bool) -> None:  # noqa: ARG002 - nobody to say goodbye to
+        if self._ffmpeg is not None:
+            self._ffmpeg.close()
+            self._ffmpeg = None
