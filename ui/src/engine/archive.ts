@@ -19,6 +19,7 @@ const GROWS = 120 * SECOND; // a window that ended this long ago does not grow a
 const FRESH_MS = 1000;
 const WINDOWS_MAX = 48;
 const OPENED_BYTES_MAX = 96 << 20;
+const ENTRY_MAX = 64; // fragments back to a key frame: four minutes
 const SEGMENTS_MAX = 50; // answers of 240 segments for one window: more is nonsense
 
 /** A fragment's place. */
@@ -118,6 +119,17 @@ export class Archive {
       if (found) return found;
     }
     return null;
+  }
+
+  /** The fragment at which a decoder has to begin to show one of `spot`: itself, or one before it. */
+  async entry(spot: Spot): Promise<Spot> {
+    let at = spot;
+    for (let i = 0; i < ENTRY_MAX && !at.row.key; i++) {
+      const before = await this.previous(at);
+      if (!before || endOf(before) < at.row.start - SECOND) break;
+      at = before;
+    }
+    return at;
   }
 
   /** Whether `find` would answer at once. */

@@ -4,7 +4,7 @@
  * nothing coded anew. What is missing is left out of the file's time and named in the report and in its comment.
  */
 
-import { Damaged, hex, openFragment, parseFragment, parseInit, splitSegment, type Bytes, type Init, type InitTrack, type Sample } from "../vault";
+import { Damaged, hex, openFragment, parseFragment, parseInit, type Bytes, type Init, type InitTrack, type Sample } from "../vault";
 import type { Clip, ClipFile, ClipGap, ClipReport, ExportOptions, ExportProgress, StreamName } from "./api";
 import { EngineError } from "./errors";
 import { isCancelled } from "./archive";
@@ -35,10 +35,11 @@ interface Span {
   end: number;
 }
 
-/** One file in the making: all of one codec. */
+/** One file in the making. */
 interface Volume {
   mp4: Mp4;
-  codec: string;
+  video: string; // codecs; a track holds one
+  audio: string | null;
   from: number; // wall
   to: number;
   zero: number; // wall time of movie zero, moved on by what is left out
@@ -145,26 +146,34 @@ class Job {
 
   async segment(segment: Segment): Promise<void> {
     const { camera, from, to, signal } = this.request;
+    const rows = wanted(segment.rows, from, to);
+    if (!rows.length) return;
     try {
       if (signal.aborted) throw new EngineError("cancelled", "The clip was cancelled.");
       const bytes = await this.server.footage(camera, this.stream, segment.kid, 0, segment.sha256 ? null : end(segment), signal);
       await this.check(segment, bytes);
-      const { init: length, fragments } = splitSegment(whole(bytes, segment));
-      const init = parseInit(bytes.slice(0, length));
-      for (const [start, stop] of fragments) {
-        const row = segment.rows.find((one) => one.offset === start);
-        if (!row || row.start + row.duration <= from || row.start >= to) continue;
-        await this.fragment(segment, init, row, bytes.subarray(start, stop));
-      }
+      const init = parseInit(bytes.slice(0, segment.init_bytes));
+      for (const row of rows) await this.attempt(row, () => this.fragment(segment, init, row, bytes.subarray(row.offset, row.offset + row.size)));
     } catch (error) {
-      if (isCancelled(error)) throw error;
-      const { code, message } = engineError(error);
-      if (code === "unreachable" || code === "signed-out" || code === "locked") throw error;
-      const start_90k = Math.max(from, segment.start_90k);
-      const end_90k = Math.min(to, segment.end_90k);
-      this.broken.push({ start_90k, end_90k, cause: "damaged", detail: message });
-      this.report.gaps = this.broken;
+      this.damage(error, segment.start_90k, segment.end_90k);
     }
+  }
+
+  /** One damaged fragment does not cost the others. */
+  private async attempt(row: Row, what: () => Promise<void>): Promise<void> {
+    try {
+      await what();
+    } catch (error) {
+      this.damage(error, row.start, row.start + row.duration);
+    }
+  }
+
+  private damage(error: unknown, start: number, stop: number): void {
+    const { code, message } = engineError(error);
+    if (code === "cancelled" || code === "unreachable" || code === "signed-out" || code === "locked") throw error;
+    const { from, to } = this.request;
+    this.broken.push({ start_90k: Math.max(from, start), end_90k: Math.min(to, stop), cause: "damaged", detail: message });
+    this.report.gaps = this.broken;
   }
 
   private async check(segment: Segment, bytes: Bytes): Promise<void> {
@@ -186,10 +195,11 @@ class Job {
     if (!pictures?.samples.length) throw new Damaged("a fragment without pictures");
     const { timescale } = pictures.track;
     const zero = Math.min(...pictures.samples.map((sample) => sample.dts + sample.cts)) / timescale;
-    this.place(row, pictures.track);
+    this.place(row, pictures.track, parsed.runs.find((run) => run.track.kind === "audio")?.track ?? null);
     const volume = this.volumes.at(-1)!;
     for (const run of parsed.runs) volume.mp4.add(run.track, this.cut(run.track, run.samples, row, zero, volume));
     const stop = Math.min(row.start + row.duration, this.request.to);
+    if (stop <= this.request.from) return; // there to decode what follows, not to be seen
     volume.end = Math.max(volume.end, stop - volume.zero);
     volume.to = stop;
     const start = Math.max(row.start, this.request.from);
@@ -202,14 +212,16 @@ class Job {
   }
 
   /** Where this fragment goes: on in the file, after a stretch left out, or into a new file where the codec is another. */
-  private place(row: Row, video: InitTrack): void {
+  private place(row: Row, video: InitTrack, audio: InitTrack | null): void {
     const volume = this.volumes.at(-1);
     const start = Math.max(row.start, this.request.from);
-    if (!volume || volume.codec !== video.codec) {
-      const hidden = start - row.start;
-      this.volumes.push({ mp4: new Mp4(), codec: video.codec, from: start, to: start, zero: row.start, hidden, end: hidden });
+    if (!volume || volume.video !== video.codec || (audio && volume.audio && volume.audio !== audio.codec)) {
+      const hidden = Math.max(0, start - row.start);
+      const [from, to, zero] = [start, start, row.start];
+      this.volumes.push({ mp4: new Mp4(), video: video.codec, audio: audio?.codec ?? null, from, to, zero, hidden, end: hidden });
       return;
     }
+    volume.audio ??= audio?.codec ?? null;
     const gap = row.start - volume.to;
     if (gap >= TOUCH) volume.zero += gap;
   }
@@ -256,8 +268,12 @@ function end(segment: Segment): number {
   return last ? last.offset + last.size : segment.init_bytes;
 }
 
-function whole(bytes: Bytes, segment: Segment): Bytes {
-  return bytes.length > end(segment) ? bytes.subarray(0, end(segment)) : bytes;
+/** Rows of a range, and those before it back to the key frame that its first picture needs. */
+function wanted(rows: Row[], from: number, to: number): Row[] {
+  let first = rows.findIndex((row) => row.start + row.duration > from && row.start < to);
+  if (first < 0) return [];
+  while (first > 0 && !rows[first]!.key) first--;
+  return rows.slice(first).filter((row) => row.start < to);
 }
 
 function finish(volume: Volume, camera: string, report: ClipReport): ClipFile {

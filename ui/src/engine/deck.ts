@@ -102,7 +102,7 @@ export class Deck {
         if (mine !== this.generation) return;
         if (!isNothing(found)) {
           this.setGap(null);
-          await this.run(found, mine);
+          await this.run(await this.archive.entry(found), mine);
           return;
         }
         this.setGap(found);
@@ -141,7 +141,7 @@ export class Deck {
   private async start(t: number, mine: number, began: number): Promise<{ spot: Spot; t90k: number } | null> {
     const quick = this.archive.knows(this.camera, this.stream, t) ? null : this.archive.openKeyAt(this.camera, this.stream, t);
     quick?.then(
-      (key) => key && mine === this.generation && t < endOf(key.spot) && key.spot.row.start <= t && this.glimpse(key, mine, began),
+      (key) => key && mine === this.generation && key.spot.row.start <= t && this.glimpse(key, mine, began),
       () => undefined, // what is wrong, the slower way finds as well
     );
     const found = await this.archive.find(this.camera, this.stream, t);
@@ -155,8 +155,9 @@ export class Deck {
       return null;
     }
     this.setGap(null);
+    const entry = await this.archive.entry(found);
     if (!this.archive.has(found)) {
-      const key = (await quick?.catch(() => null)) ?? (await this.archive.openKey(found));
+      const key = (await quick?.catch(() => null)) ?? (await this.archive.openKey(entry));
       if (mine !== this.generation) return null;
       if (!(await this.able(key))) return mine === this.generation ? this.otherStream(t, mine, began) : null;
       if (!quick) this.glimpse(key, mine, began);
@@ -165,7 +166,7 @@ export class Deck {
     if (mine !== this.generation) return null;
     if (!(await this.able(opened))) return mine === this.generation ? this.otherStream(t, mine, began) : null;
     const times = opened.pictures.map((picture) => picture.t90k).filter((time) => time <= t);
-    return { spot: found, t90k: times.length ? Math.max(...times) : Math.min(...opened.pictures.map((picture) => picture.t90k)) };
+    return { spot: entry, t90k: times.length ? Math.max(...times) : Math.min(...opened.pictures.map((picture) => picture.t90k)) };
   }
 
   /** The key frame of a fragment, at once, with a decoder of its own. */
@@ -375,7 +376,7 @@ export class Deck {
     }
     if (endOf(next) >= now) return next;
     const found = await this.archive.find(spot.camera, spot.stream, now);
-    if (isNothing(found) || found.row.start <= spot.row.start) return next;
+    if (isNothing(found) || found.row.start <= spot.row.start || !found.row.key) return next;
     if (this.decoder?.state === "configured") this.decoder.reset();
     this.configured = "";
     this.numbers.skipped++;
