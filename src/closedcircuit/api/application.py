@@ -7,11 +7,12 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from closedcircuit.api.gate import BODY_BYTES_MAX, Gate
+from closedcircuit.api.gate import Gate
 from closedcircuit.api.parts import Parts
 from closedcircuit.api.problems import add_handlers
 from closedcircuit.api.routes import cameras, footage, live, owner, storage, system
@@ -19,6 +20,8 @@ from closedcircuit.api.static_pages import StaticPages
 
 NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI carries OpenTelemetry since 0.142, on by default. A surveillance system does not measure its people."""
+
+ROUTERS = tuple(room.router for room in (owner, cameras, footage, live, storage, system))
 
 
 def build_routes() -> FastAPI:
@@ -32,10 +35,9 @@ def build_routes() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=BODY_BYTES_MAX,
     )
-    for room in (owner, cameras, footage, live, storage, system):
-        app.include_router(room.router)
+    for router in ROUTERS:
+        app.include_router(router)
     add_handlers(app)
     return app
 
@@ -47,6 +49,8 @@ def create_app(parts: Parts, pages: StaticPages | None = None) -> Gate:
     static = pages or StaticPages()
 
     async def page(request: Request) -> Response:
+        if request.url.path.startswith("/api/"):
+            raise HTTPException(404)
         accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
         return await parts.desk.run(static.answer, request.url.path, accepts_gzip=accepts_gzip)
 

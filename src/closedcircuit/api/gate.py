@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from closedcircuit.api.parts import Parts
-from closedcircuit.api.problems import log, of_error, problem
+from closedcircuit.api.problems import crashed, log, of_error, problem
 from closedcircuit.base import CircuitError
 
 COOKIE = "cc_session"
@@ -77,11 +77,14 @@ class Gate:
             try:
                 await self._app(scope, guarded.receive, guarded.send)
             except TooLargeError:
-                answer = _too_large()
+                pass  # told below
             except Exception:  # noqa: BLE001 - the edge: a bug of one request must not end the connection's answer
                 log.exception("request_crashed", path=scope["path"])
-                answer = problem(500, "bug", "Something went wrong here.", "The log of the web process says what.")
+                answer = crashed()
+        if guarded.too_large:
+            answer = _too_large()
         if answer is not None and not guarded.started:
+            guarded.too_large = False
             await answer(scope, receive, guarded.send)
 
     async def _refuse(self, scope: Scope) -> Response | None:
@@ -152,15 +155,19 @@ class _Guarded:
         self._receive, self._send = receive, send
         self._taken = 0
         self.started = False
+        self.too_large = False  # then nothing of the route's answer goes out: it may have swallowed the error
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._taken += len(message.get("body", b""))
         if self._taken > BODY_BYTES_MAX:
+            self.too_large = True
             raise TooLargeError
         return message
 
     async def send(self, message: Message) -> None:
+        if self.too_large and not self.started:
+            return
         if message["type"] == "http.response.start":
             self.started = True
             dress(MutableHeaders(raw=message["headers"]))

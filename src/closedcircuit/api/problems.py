@@ -56,6 +56,11 @@ def of_error(error: CircuitError, **more: Any) -> Response:
     return problem(error.http_status, error.code, str(error), error.remedy, headers=headers, **more)
 
 
+def crashed() -> Response:
+    """Return the problem that a bug of ours is; what it was is in the log and nowhere else."""
+    return problem(500, "bug", "Something went wrong here.", "The log of the web process says what.")
+
+
 def add_handlers(app: FastAPI) -> None:
     """Answer every error of a route with a problem."""
 
@@ -74,9 +79,13 @@ def add_handlers(app: FastAPI) -> None:
             raise error
         code = "not-found" if error.status_code == HTTPStatus.NOT_FOUND else "request.refused"
         detail = f"{HTTPStatus(error.status_code).phrase}."
-        remedy = _REMEDIES.get(error.status_code, "")
+        remedy = _REMEDIES.get(error.status_code, "docs/reference/api.md says what is expected.")
         return problem(error.status_code, code, detail, remedy, headers=dict(error.headers or {}))
 
+    async def bug(_request: Request, _error: Exception) -> Response:
+        return crashed()  # starlette raises the error again, and the gate logs it
+
+    app.add_exception_handler(Exception, bug)
     app.add_exception_handler(CircuitError, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
