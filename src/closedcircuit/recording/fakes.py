@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from closedcircuit.base import TICKS
-from closedcircuit.model import PacketSink, Sample, Track, TrackKind
-from closedcircuit.recording.account import Reason
-from closedcircuit.recording.pieces import Piece, Plan
+from closedcircuit.base import TICKS, Ids, ManualClock
+from closedcircuit.model import Camera, Cause, Gap, PacketSink, Recording, Sample, Source, Track, TrackKind
+from closedcircuit.recording.account import Account, Reason
+from closedcircuit.recording.chain import Chain, Terms
+from closedcircuit.recording.pieces import Outcome, Piece, Plan
+from closedcircuit.recording.sound import FlacLoader, Sound
+from closedcircuit.recording.stream import StreamRecorder
+from closedcircuit.vault import HourKey
 
 # Parameter sets of a 64x48 stream, as x264 makes them.
 _SPS = bytes.fromhex("6742c00ad90911f9f0110000030001000003003c0f142b90")
@@ -107,3 +111,66 @@ class MemoryOutlet:
     def close(self, plan: Plan) -> None:
         """See `Outlet.close`."""
         self.closed.append(plan)
+
+
+class Rig:
+    """One stream of one camera with an account, a key and a `MemoryOutlet`, on a clock moved by hand."""
+
+    def __init__(self, ids: Ids, recording: Recording | None = None, terms: Terms | None = None) -> None:
+        self.clock = ManualClock()
+        self._told: dict[int, Gap] = {}
+        self.start_90k = self.clock.now_90k()
+        self.outlet = MemoryOutlet()
+        self.key: HourKey | None = HourKey("door", self.start_90k, ids)
+        self.camera = Camera(
+            id="door", name="Door", main=Source(address="rtsp://door"), recording=recording or Recording()
+        )
+        self.account = Account("door", self.start_90k)
+        self.account.because(self.start_90k, Cause.UNREACHABLE, "not connected yet")
+        terms = terms or Terms()
+        self.chain = Chain(self.camera, "main", self.outlet, lambda: self.key, ids, terms)
+        self.chain.account = self.account
+        self.recorder = StreamRecorder(self.chain, ids, terms, Sound(FlacLoader()))
+        self.recorder.tick(self.start_90k)
+
+    def play(self, source: Acted, seconds: int, fps: int = 25) -> None:
+        """Let a source send, second by second."""
+        for _ in range(seconds):
+            source.frames(fps, self.clock.now_90k())
+            self.clock.advance(1)
+            self.recorder.tick(self.clock.now_90k())
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass in silence."""
+        for _ in range(seconds):
+            self.clock.advance(1)
+            self.recorder.tick(self.clock.now_90k())
+
+    def covered(self) -> list[tuple[float, float]]:
+        """What was handed over, in seconds since the start; touching pieces are one."""
+        found: list[tuple[float, float]] = []
+        for _, piece in self.outlet.pieces:
+            start, end = ((at - self.start_90k) / TICKS for at in (piece.start_90k, piece.end_90k))
+            if found and found[-1][1] == start:
+                found[-1] = found[-1][0], end
+            else:
+                found.append((start, end))
+        return found
+
+    def gaps(self) -> list[tuple[float, float, Cause]]:
+        """Gaps up to now, in seconds since the start, as the index would have them."""
+        self.account.passed(self.clock.now_90k())
+        for gap in self.account.take_changed():
+            self._told[gap.start_90k] = gap
+        found = sorted(self._told.values(), key=lambda gap: gap.start_90k)
+        return [
+            ((gap.start_90k - self.start_90k) / TICKS, (gap.end_90k - self.start_90k) / TICKS, gap.cause)
+            for gap in found
+        ]
+
+    def fail(self, plan: Plan, cause: Cause, detail: str = "") -> None:
+        """Let every piece of a segment fail."""
+        for of, piece in self.outlet.pieces:
+            if of is plan:
+                self.chain.outcome(Outcome(plan, piece.start_90k, piece.end_90k, cause, detail))
+        self.outlet.pieces = [(of, piece) for of, piece in self.outlet.pieces if of is not plan]

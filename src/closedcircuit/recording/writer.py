@@ -127,23 +127,35 @@ class DiskWriter:
 
     # ------------------------------------------------------------------------------------------------ writing
 
+    def work_off(self) -> None:
+        """Write, sync and close all that is queued, in the calling thread. For who did not start the threads."""
+        while self._jobs:
+            self._wake.acquire()
+            self._next()
+        self._sync_once()
+
     def _write_all(self) -> None:
         while True:
             self._wake.acquire()
-            job = self._jobs.popleft()
-            if job is None:
+            if not self._next():
                 break
-            plan, piece = job
-            if piece is None:
-                self._end(plan)
-            else:
-                self._write(plan, piece)
-                self._release(plan.camera, piece.size)
-            del job, plan, piece  # a piece is a megabyte that the next wait would hold
             if not self._jobs:
                 self._unsynced.set()
         self._stopped.set()
         self._unsynced.set()
+
+    def _next(self) -> bool:
+        """Do the next job; False if it is the last. In a function so that a piece, a megabyte, is let go of at its end."""
+        job = self._jobs.popleft()
+        if job is None:
+            return False
+        plan, piece = job
+        if piece is None:
+            self._end(plan)
+        else:
+            self._write(plan, piece)
+            self._release(plan.camera, piece.size)
+        return True
 
     def _release(self, camera: str, size: int) -> None:
         with self._lock:
@@ -232,9 +244,12 @@ class DiskWriter:
     def _break(self, plan: Plan, failed: Reason) -> None:
         plan.is_broken = True
         if failed[0] is not Cause.BROKEN:
-            with self._lock:
-                self._failure, self._failed_s = failed, self._clock.monotonic_s()
+            self._fail(failed)
         self._finish(plan)
+
+    def _fail(self, reason: Reason) -> None:
+        with self._lock:
+            self._failure, self._failed_s = reason, self._clock.monotonic_s()
 
     def _end(self, plan: Plan) -> None:
         if not plan.is_broken:
@@ -250,23 +265,27 @@ class DiskWriter:
     # ------------------------------------------------------------------------------------------------ making durable
 
     def _sync_all(self) -> None:
-        while True:
+        last = False
+        while not last:
             self._unsynced.wait()
             self._unsynced.clear()
             last = self._stopped.is_set()
-            at_90k = self._clock.now_90k()
-            try:
-                checkpoint("recording.sync")
-                self.disk.sync_dirty()
-                self.synced_90k = at_90k
-            except StorageError as error:
-                with self._lock:
-                    self._failure = Cause.DISK_GONE, str(error)
-                    self._failed_s = self._clock.monotonic_s()
-            while self._closing:
-                self._close(self._closing.popleft())
-            if last:
-                return
+            self._sync_once()
+
+    def _sync_once(self) -> None:
+        """Make durable what was written, and close what is finished.
+
+        crash before: what this round wrote may be gone if the power went too.
+        """
+        at_90k = self._clock.now_90k()
+        try:
+            checkpoint("recording.sync")
+            self.disk.sync_dirty()
+            self.synced_90k = at_90k
+        except StorageError as error:
+            self._fail((Cause.DISK_GONE, str(error)))
+        while self._closing:
+            self._close(self._closing.popleft())
 
     def _close(self, plan: Plan) -> None:
         """Close a finished segment.
@@ -284,9 +303,7 @@ class DiskWriter:
                 self.disk.delete([work.file.name])
                 return
         except StorageError as error:
-            with self._lock:
-                self._failure = Cause.DISK_GONE, str(error)
-                self._failed_s = self._clock.monotonic_s()
+            self._fail((Cause.DISK_GONE, str(error)))
         if plan.fragments:
             plan.sha256 = work.digest.digest()
             self._notes.closed(plan)

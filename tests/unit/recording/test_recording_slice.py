@@ -44,7 +44,7 @@ def test_a_stream_becomes_sealed_files_that_its_owner_opens(tmp_path: Path) -> N
     terms = Terms()
     chain = Chain(camera, "main", DiskOutlet([writer], ready), lambda: ready.keys.get("door"), ids, terms)
     chain.account = Account("door", clock.now_90k())
-    recorder = StreamRecorder(chain, clock, ids, terms, Sound(FlacLoader()))
+    recorder = StreamRecorder(chain, ids, terms, Sound(FlacLoader()))
     source = Acted(recorder, audio=True)
     start = clock.now_90k()
     source.start(start)
