@@ -6,6 +6,7 @@ There is no imitation of a catalogue: the real one on a temporary file takes 20 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -13,8 +14,10 @@ import msgspec
 from closedcircuit.base.clock import TICKS
 from closedcircuit.base.errors import Busy
 from closedcircuit.base.ids import Ids
+from closedcircuit.blobs import Store
 from closedcircuit.catalogue.catalogue import Catalogue
-from closedcircuit.model import Fragment, Gap, Segment, Track, TrackKind
+from closedcircuit.media.mp4 import FragmentWriter, init_segment
+from closedcircuit.model import Fragment, Gap, Sample, Segment, SegmentName, Track, TrackKind
 
 TRACKS = msgspec.msgpack.encode(
     (
@@ -23,7 +26,7 @@ TRACKS = msgspec.msgpack.encode(
             codec="h264",
             codec_string="avc1.640028",
             timescale=90_000,
-            config=bytes(range(40)),
+            config=bytes.fromhex("01640028") + bytes(range(36)),
             width=1920,
             height=1080,
         ),
@@ -74,6 +77,61 @@ def footage(camera: str, from_90k: int, hours: int, *, ids: Ids, stream: str = "
             start_90k = from_90k + (hour * 60 + minute) * 60 * TICKS
             made = segment(start_90k, ids=ids, camera=camera, stream=stream)
             yield msgspec.structs.replace(made, run=run, kid=key_id + made.kid[8:])
+
+
+def segment_file(
+    store: Store,
+    start_90k: int,
+    *,
+    ids: Ids,
+    name: tuple[str, str] = ("door", "main"),
+    fragments: int = 3,
+    before: Sequence[tuple[int, int, str, str]] = (),
+) -> Segment:
+    """Write a file of 2 s fragments, whole but for its pictures, which are noise; return its row, hash included."""
+    camera, stream = name
+    kid, run = ids.random(16), ids.random(8).hex()
+    says = {"v": 1, "camera": camera, "stream": stream, "run": run, "start_90k": start_90k, "before": list(before)}
+    tracks = msgspec.msgpack.decode(TRACKS, type=tuple[Track, ...])
+    init = init_segment(tracks, kid, msgspec.json.encode(says))
+    writer = FragmentWriter(tracks, (None,))
+    file = store.create(SegmentName(camera, stream, start_90k, kid))
+    digest = hashlib.sha256(init)
+    listed: list[Fragment] = []
+    offset = len(init)
+    for number in range(fragments):
+        at = number * 2 * TICKS
+        buffers, info = writer.write(_pictures(at, ids), start_90k + at, at + 2 * TICKS)
+        file.append([init, *buffers] if number == 0 else buffers)
+        for buffer in buffers:
+            digest.update(buffer)
+        listed.append(Fragment(start_90k + at, info.duration_90k, offset, info.size, info.key, info.key_bytes))
+        offset += info.size
+    file.close()
+    return Segment(
+        camera=camera,
+        stream=stream,
+        start_90k=start_90k,
+        end_90k=start_90k + fragments * 2 * TICKS,
+        run=run,
+        kid=kid,
+        disk=store.id,
+        size_bytes=offset,
+        init_bytes=len(init),
+        sha256=digest.digest(),
+        tracks=TRACKS,
+        fragments=tuple(listed),
+    )
+
+
+def _pictures(at: int, ids: Ids) -> list[Sample]:
+    """Two seconds of one picture a second."""
+    made: list[Sample] = []
+    for number in range(2):
+        nal = (b"\x65" if number == 0 else b"\x41") + ids.random(6000)
+        parts: list[bytes | memoryview] = [len(nal).to_bytes(4, "big"), nal]
+        made.append(Sample(1, at + number * TICKS, number == 0, 4 + len(nal), parts, 0))
+    return made
 
 
 class BusyCatalogue(Catalogue):

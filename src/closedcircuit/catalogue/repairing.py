@@ -5,7 +5,8 @@ Only for the process that writes footage, one disk at a time; it may be recordin
 left alone. Nothing here is needed before recording can go on, so it can run beside it.
 
 Quick for a large archive: of each stream, only what is marked as growing and the day folders from an hour before its
-newest finished row on are looked at, and of these only the files that the index does not know, or knows as smaller.
+newest finished row on are looked at, and of these only the files that the index does not know. A finished file that has
+changed since was not changed by a crash: it is told, and left as it is.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class RepairReport(msgspec.Struct):
     removed: int = 0  # files without a whole fragment
     missing: int = 0  # rows without a file
     unreadable: int = 0  # left as they are
+    changed: int = 0  # finished, and not as long as they were: left as they are
 
     def say(self, text: str) -> None:
         """Add a sentence."""
@@ -56,7 +58,7 @@ def repair(disk: Store, catalogue: Catalogue) -> RepairReport:
     budget = _Budget()
     growing = [s for s in catalogue.growing() if s.disk == disk.id]
     pending: list[tuple[Segment, Scan]] = []
-    for name, row in _suspects(disk, catalogue, growing):
+    for name, row in _suspects(disk, catalogue, growing, report):
         found = _repair_one(disk, catalogue, name, row, report)
         if found is not None and found.segment is not None:
             sha256 = sha256_of(disk, name, found.whole_bytes) if budget.allows(found.whole_bytes) else None
@@ -80,7 +82,7 @@ class _Budget:
 
 
 def _suspects(
-    disk: Store, catalogue: Catalogue, growing: list[Segment]
+    disk: Store, catalogue: Catalogue, growing: list[Segment], report: RepairReport
 ) -> Iterator[tuple[SegmentName, Segment | None]]:
     """Files that may not be what the index says, each with its row if it has one."""
     unfinished = {s.kid: s for s in growing}
@@ -90,11 +92,14 @@ def _suspects(
         from_90k = max(0, (newest or 0) - LOOK_BACK_90K)
         known = catalogue.sizes(camera, stream, from_90k - 86_400 * TICKS)
         for name, size in disk.walk(camera, stream, from_90k=from_90k):
-            if name.kid in unfinished or known.get(name.kid) != size:
+            row = unfinished.get(name.kid)
+            if row is None and name.kid in known:
+                if known[name.kid] != size:
+                    report.changed += 1
+                    report.say(f"{_what(name)} has {size} bytes, but had {known[name.kid]} when it was finished.")
+            elif name.kid not in disk.writing():
                 seen.add(name.kid)
-                row = unfinished.get(name.kid)
-                if name.kid not in disk.writing():
-                    yield name, row
+                yield name, row
     for segment in growing:
         if segment.kid not in seen and segment.kid not in disk.writing():
             yield name_of(segment), segment
@@ -103,7 +108,7 @@ def _suspects(
 def _repair_one(
     disk: Store, catalogue: Catalogue, name: SegmentName, row: Segment | None, report: RepairReport
 ) -> Scan | None:
-    what = f"{name.camera}/{name.stream} of {iso(name.start_90k)}"
+    what = _what(name)
     try:
         found = scan(disk, name, tail=True)
     except NotFound:
@@ -113,14 +118,17 @@ def _repair_one(
             report.say(f"The file of {what} is gone; its row was dropped.")
         return None
     except MediaError as error:
-        _remove_or_leave(disk, name, report, f"{what}: {error}")
+        if _is_left(disk, name):
+            report.unreadable += 1
+            report.say(f"{what} cannot be read and was left as it is. {error}")
+        else:
+            _remove(disk, catalogue, name, row)
+            report.removed += 1
         return None
     if found.segment is None:
         # Its account of the time before goes into the index first: the file is all that knows it.
         catalogue.add_gaps(found.gaps)
-        disk.delete([name])
-        if row is not None:
-            catalogue.forget([row])
+        _remove(disk, catalogue, name, row)
         report.removed += 1
         return None
     if found.torn_bytes:
@@ -131,16 +139,21 @@ def _repair_one(
     return found
 
 
-def _remove_or_leave(disk: Store, name: SegmentName, report: RepairReport, why: str) -> None:
-    """Judge a file without a readable beginning: torn in its first write, and worth nothing; or damaged, and left."""
+def _is_left(disk: Store, name: SegmentName) -> bool:
+    """Judge a file without a readable beginning: torn in its first write and worth nothing, or damaged otherwise."""
     with disk.open(name) as file:
-        size = file.size()
-    if size <= _UNREADABLE_MAX:
-        disk.delete([name])
-        report.removed += 1
-    else:
-        report.unreadable += 1
-        report.say(f"A file of {size} bytes cannot be read and was left as it is. {why}")
+        return file.size() > _UNREADABLE_MAX
+
+
+def _remove(disk: Store, catalogue: Catalogue, name: SegmentName, row: Segment | None) -> None:
+    """Crash between the two: a row without a file, which the next repair drops."""
+    disk.delete([name])
+    if row is not None:
+        catalogue.forget([row])
+
+
+def _what(name: SegmentName) -> str:
+    return f"{name.camera}/{name.stream} of {iso(name.start_90k)}"
 
 
 def _index(catalogue: Catalogue, pending: list[tuple[Segment, Scan]], report: RepairReport) -> None:
