@@ -69,7 +69,7 @@ def test_several_segments_become_one_file(video, audio, b_frames):
         for sample, (pts, _) in zip(material.audio, packets["audio"], strict=True):
             # Sound that is older than its segment's first picture is moved to that picture; all else is exact.
             time = sample.pts - begins
-            assert pts == time or any(time < start <= pts < start + 10 for start in starts)
+            assert pts == time or any(time <= start <= pts < start + 10 for start in starts)
     with av.open(io.BytesIO(written(material, cuts=(1,)))) as container:
         assert sum(1 for _ in container.decode(video=0)) == 100
 
