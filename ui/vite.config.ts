@@ -8,7 +8,7 @@ declare const process: { env: Record<string, string | undefined> };
 const mockEngine = {
   name: "mock-engine",
   enforce: "pre" as const,
-  resolveId: (id: string, from?: string) => (/engine\/api$/.test(id) && from?.endsWith("lib/engine.ts") ? "/dev/engine.ts" : null),
+  resolveId: (id: string, from?: string) => (/engine\/api$/.test(id) && from?.endsWith("lib/engine.ts") ? new URL("dev/engine.ts", import.meta.url).pathname : null),
 };
 
 const config: UserConfig & { test: object } = {
@@ -23,8 +23,8 @@ const config: UserConfig & { test: object } = {
     rollupOptions: { input: { console: "index.html" } },
   },
   worker: { format: "es" },
-  // For looking at pages while writing them: `npm run mock` beside it.
-  server: { proxy: { "/api": { target: `http://localhost:${process.env.MOCK_PORT ?? 8099}`, ws: true } } },
+  // For working on pages against a running server: `npx vite`, with SERVER=http://localhost:8470.
+  server: { proxy: { "^/api/": { target: process.env.SERVER ?? "http://localhost:8470", ws: true } } },
   test: {
     environment: "jsdom",
     include: ["tests/**/*.test.ts", "src/**/*.test.ts"],

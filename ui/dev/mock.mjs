@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A pretend server for looking at pages and for component tests: answers docs/design/http.md from memory.
- * `node dev/mock.mjs [port]` serves it; tests import `createSite()`. Not part of the product.
+ * `MOCK=1 npx vite build --outDir /tmp/pages && node dev/mock.mjs 8099 /tmp/pages` serves pages with it, under the
+ * server's own policy; tests import `createSite()`. Not part of the product.
  */
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
 const HZ = 90_000;
@@ -18,7 +20,7 @@ const state = (state, since, why = "", more = {}) => ({
 function makeCameras(now) {
   const recording = { mode: "continuous", schedule: [], pre_roll_s: 5, post_roll_s: 10, keep_days: null, keep_gb: null, record_sub: true };
   const camera = (id, name, streams, more = {}) => ({
-    id, name, address: `rtsp://192.168.20.1${id.length}/stream1`, sub_address: `rtsp://192.168.20.1${id.length}/stream2`, username: "viewer",
+    id, name, address: `rtsp://192.168.20.1${id.length}/stream1`, sub_address: `rtsp://192.168.20.1${id.length}/stream2`, username: "viewer", has_password: true, pin_sha256: "", audio: true,
     pretend: false, recording, disk: "", added_90k: now - 45 * DAY, streams, ...more,
   });
   const sub = { width: 640, height: 360, kbps: 480, fps: 15 };
@@ -117,6 +119,11 @@ export function createSite({ owner = true, signedIn = true, empty = false } = {}
     }
     if (is("POST", "/api/logout")) return (site.session.signed_in = false), { status: 204 };
     if (!site.session.signed_in) return problem(401, "access.denied", "Not signed in.");
+    if (is("GET", "/api/sessions")) {
+      const row = (id, agent, here) => ({ id, made_90k: now - 20 * HOUR, seen_90k: now - HZ, expires_90k: now + 29 * DAY, agent, this: here });
+      return { status: 200, json: { sessions: [row("s1", "Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0", true), row("s2", "Mozilla/5.0 (iPhone; CPU) Safari/605", false)] } };
+    }
+    if (method === "DELETE" && path.startsWith("/api/sessions/")) return { status: 204 };
     if (is("GET", "/api/identity")) return { status: 200, json: { recipient: `age1pq1${"qzt7x4m9".repeat(24)}`, recovery_recipient: `age1pq1${"m0w5ce2k".repeat(24)}`, blob: "AAAA", kind: "passphrase", salt: "", iterations: 600000 } };
     if (is("GET", "/api/cameras")) return { status: 200, json: { cameras: site.cameras } };
     if (is("POST", "/api/cameras/test")) {
@@ -181,7 +188,7 @@ export function createSite({ owner = true, signedIn = true, empty = false } = {}
     if (is("PATCH", "/api/storage")) return (site.keepDays = body.keep_days), { status: 200, json: { keep_days: site.keepDays } };
     if (is("GET", "/api/system")) {
       const process = (role, pid, rss, cpu, more = {}) => ({ role, pid, version: "0.1.0", started_90k: now - 9 * HOUR, at_90k: nowTicks(), cpu_s: cpu, rss_bytes: rss, alive: true, restarts: 0, ...more });
-      return { status: 200, json: { version: "0.1.0", data: "/var/lib/closedcircuit", listening: "http://localhost:8470", pretend: false, processes: [
+      return { status: 200, json: { version: "0.1.0", data: "/var/lib/closedcircuit", listening: ["http://localhost:8470"], pretend: false, processes: [
         process("recorder", 812, 61e6, 903, { writer: { queue_bytes: 120000, dropped_fragments: 0, written_bytes: 8.1e10, synced_90k: nowTicks() }, index: { behind_rows: 0, waiting_since_90k: null } }),
         process("keeper", 813, 42e6, 20), process("web", 814, 88e6, 64, { restarts: 1 }),
       ] } };
@@ -191,6 +198,21 @@ export function createSite({ owner = true, signedIn = true, empty = false } = {}
   return site;
 }
 
+const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
+const POLICY =
+  "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+async function serve(path, response) {
+  try {
+    const bytes = await readFile(`${process.argv[3]}${path === "/" ? "/index.html" : path}`);
+    response.writeHead(200, { "content-type": TYPES[/\w+$/.exec(path)?.[0] ?? "html"] ?? TYPES.html, "content-security-policy": POLICY });
+    response.end(bytes);
+  } catch {
+    response.writeHead(404).end();
+  }
+}
+
 if (process.argv[1] && import.meta.url === `file://${process.argv[1]}`) {
   const sites = new Map();
   const port = Number(process.argv[2] ?? process.env.MOCK_PORT ?? 8099);
@@ -198,6 +220,7 @@ if (process.argv[1] && import.meta.url === `file://${process.argv[1]}`) {
     // ?mock=empty in the referring page's address is not sent (hash routes), so the kind of site is in a cookie.
     const kind = /mock=(\w+)/.exec(request.headers.cookie ?? "")?.[1] ?? "full";
     if (!sites.has(kind)) sites.set(kind, createSite({ owner: kind !== "new", signedIn: kind !== "new" && kind !== "out", empty: kind === "empty" }));
+    if (!request.url.startsWith("/api/")) return void serve(request.url.split("?")[0], response);
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {

@@ -30,6 +30,7 @@ export function formOf(camera: Camera): CameraForm {
   return {
     ...emptyForm(),
     name: camera.name, address: camera.address, sub_address: camera.sub_address ?? "", username: camera.username,
+    pin_sha256: camera.pin_sha256, audio: camera.audio,
     mode: r.mode, schedule: r.schedule.length ? r.schedule.map((week) => ({ ...week, days: [...week.days] })) : emptyForm().schedule,
     keep_days: r.keep_days === null || r.keep_days === undefined ? "" : String(r.keep_days),
     keep_gb: r.keep_gb === null || r.keep_gb === undefined ? "" : String(r.keep_gb),
@@ -79,7 +80,10 @@ export function check(form: CameraForm): Wrong {
   return wrong;
 }
 
-/** The body of POST and PATCH. Of a password or pin that was left empty nothing is said when editing. */
+/** `host:port` of an address: a stored password goes nowhere else. */
+export const host = (address: string): string => /^[a-z][a-z0-9+.-]*:\/\/(?:[^@/]*@)?([^/?#]*)/i.exec(address.trim())?.[1]?.toLowerCase() ?? "";
+
+/** The body of POST and PATCH. An empty password says nothing: when editing the stored one stays. */
 export function request(form: CameraForm, editing: boolean): CameraRequest {
   const f = splitAddress(form);
   const body: CameraRequest = {
@@ -97,7 +101,7 @@ export function request(form: CameraForm, editing: boolean): CameraRequest {
   if (f.sub_address.trim() || editing) body.sub_address = f.sub_address.trim();
   if (f.password) body.password = f.password;
   const pin = f.pin_sha256.replace(/[:\s]/g, "").toLowerCase();
-  if (pin) body.pin_sha256 = pin;
-  if (!editing || !f.audio) body.audio = f.audio;
+  if (pin || editing) body.pin_sha256 = pin;
+  body.audio = f.audio;
   return body;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The server's HTTP API. Every failure is a `Problem`: one sentence for a person, and what to do next. */
 import type {
-  Camera, CameraRequest, Hold, Identity, Ledger, Session, Storage, System, TestResult, Ticks, TimelineAnswer,
+  Camera, CameraRequest, Hold, Identity, Ledger, Session, SessionRow, Storage, System, TestResult, Ticks, TimelineAnswer,
 } from "./types";
 
 /** RFC 9457, or the network itself (`status` 0, code `offline`). */
@@ -82,11 +82,15 @@ export const api = {
     call<{ kind: "passphrase"; salt: string; iterations: number } | { kind: "passkey"; options: unknown }>("GET", "/api/login"),
   login: (body: unknown) => call<{ recipient: string; blob: string; kind: string }>("POST", "/api/login", body),
   logout: () => call<void>("POST", "/api/logout"),
+  sessions: () => call<{ sessions: SessionRow[] }>("GET", "/api/sessions"),
+  revoke: (session: string) => call<void>("DELETE", `/api/sessions/${id(session)}`),
   identity: () => call<Identity>("GET", "/api/identity"),
 
   cameras: () => call<{ cameras: Camera[] }>("GET", "/api/cameras"),
   addCamera: (camera: CameraRequest) => call<Camera>("POST", "/api/cameras", camera),
-  testCamera: (camera: CameraRequest, signal?: AbortSignal) => call<TestResult>("POST", "/api/cameras/test", camera, signal),
+  /** `known`: a camera whose password is used where none is typed. */
+  testCamera: (camera: CameraRequest, known?: string, signal?: AbortSignal) =>
+    call<TestResult>("POST", `/api/cameras/test${known ? `?${query({ camera: known })}` : ""}`, camera, signal),
   changeCamera: (camera: string, change: Partial<CameraRequest> & { paused?: boolean }) =>
     call<Camera | undefined>("PATCH", `/api/cameras/${id(camera)}`, change),
   removeCamera: (camera: string, footage: "keep" | "delete") =>

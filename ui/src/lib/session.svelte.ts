@@ -49,6 +49,12 @@ class SessionStore {
     await site.start(() => void this.signedOut());
   }
 
+  /** After a good sign-in: ask who this is now, and show the console. */
+  async signedIn(): Promise<void> {
+    this.info = await api.session();
+    await this.enter();
+  }
+
   /** The server does not know the session any more; the key stays where it is until someone signs out here. */
   async signedOut(): Promise<void> {
     if (this.phase !== "open") return;

@@ -58,6 +58,9 @@ export interface Camera {
   address: string;
   sub_address: string | null;
   username: string;
+  has_password: boolean;
+  pin_sha256: string;
+  audio: boolean;
   pretend: boolean;
   recording: Recording;
   disk: string;
@@ -166,8 +169,18 @@ export interface System {
   version: string;
   processes: ProcessStatus[];
   data: string;
-  listening: string | string[];
+  listening: string[];
   pretend: boolean;
+}
+
+/** One browser that is signed in. */
+export interface SessionRow {
+  id: string;
+  made_90k: Ticks;
+  seen_90k: Ticks;
+  expires_90k: Ticks;
+  agent: string;
+  this: boolean;
 }
 
 export interface Identity {

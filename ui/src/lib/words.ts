@@ -61,7 +61,7 @@ export const STATE: Record<StateName, { label: string; long: string }> = {
   late: { label: "Late", long: "Pictures arrive with a growing delay" },
   frozen: { label: "Frozen", long: "Connected, but no new picture" },
   gone: { label: "Gone", long: "Not connected" },
-  paused: { label: "Paused", long: "Paused by its owner" },
+  paused: { label: "Paused", long: "Paused: neither shown nor recorded" },
 };
 
 export const MODE: Record<Mode, { label: string; long: string }> = {

@@ -11,7 +11,7 @@ export interface Grid {
 const SMALLEST = 236; // px: below this a face is a smudge, so the wall scrolls instead
 
 /** The largest tiles that all fit; where they would be too small, columns of a fair size that scroll. */
-export function grid(count: number, width: number, height: number, gap: number): Grid {
+export function grid(count: number, width: number, height: number, gap: number, smallest = SMALLEST): Grid {
   const n = Math.max(1, count);
   let best = { columns: 1, tileWidth: 0 };
   for (let columns = 1; columns <= n; columns += 1) {
@@ -22,7 +22,7 @@ export function grid(count: number, width: number, height: number, gap: number):
     if (tileWidth > best.tileWidth + 0.5) best = { columns, tileWidth };
   }
   let scrolls = false;
-  if (best.tileWidth < Math.min(SMALLEST, width)) {
+  if (best.tileWidth < Math.min(smallest, width)) {
     const columns = width < 560 ? 1 : Math.max(1, Math.floor((width + gap) / (300 + gap)));
     best = { columns, tileWidth: (width - gap * (columns - 1)) / columns };
     scrolls = true;
