@@ -36,6 +36,19 @@ def review(tx: Tx, stream: Stream, from_90k: int, to_90k: int) -> list[Stretch]:
     return without(clip(before, from_90k, to_90k), after)
 
 
+def extend(tx: Tx, camera_id: int, end_90k: int, new_end_90k: int) -> bool:
+    """Do `review`'s work for the usual case, where the stretch that ends at `end_90k` grows into empty time.
+
+    False: this is not that case, and nothing was done.
+    """
+    changed = tx.execute(
+        "update stretch set end_90k = ?1 where camera_id = ?2 and end_90k = ?3 and start_90k ="
+        " (select max(start_90k) from stretch where camera_id = ?2 and start_90k <= ?1)",
+        (new_end_90k, camera_id, end_90k),
+    )
+    return changed == 1
+
+
 def put_gap(tx: Tx, camera_id: int, start_90k: int, end_90k: int, cause: Cause, detail: str = "") -> None:
     """Write a reason over whatever reasons were there. Cause.UNKNOWN takes reasons away."""
     if end_90k <= start_90k:

@@ -12,11 +12,17 @@ MAIN = StreamName.MAIN.value
 class Stream:
     """A row of `stream`; `next_seq` and `longest_90k` are written back by `Names.save`."""
 
-    __slots__ = ("camera_id", "id", "is_main", "longest_90k", "next_seq")
+    __slots__ = ("_was", "camera_id", "id", "is_main", "longest_90k", "next_seq")
 
     def __init__(self, row: tuple[int, int, int, int], *, is_main: bool) -> None:
         self.id, self.camera_id, self.next_seq, self.longest_90k = row
         self.is_main = is_main
+        self._was = self.next_seq, self.longest_90k
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the row has to be written back."""
+        return self._was != (self.next_seq, self.longest_90k)
 
     def body_id(self, seq: int) -> int:
         """Return the key of a segment's row in `segment_body`."""
@@ -45,11 +51,11 @@ class Names:
         """Return the row of a stream."""
         found = self._streams.get((camera, name))
         if found is None:
-            camera_id = self.camera(camera)
-            self._tx.execute("insert or ignore into stream (camera_id, name) values (?, ?)", (camera_id, name))
             found = find_stream(self._tx, camera, name)
-            if found is None:  # pragma: no cover - it was made the line before
-                raise AssertionError
+            if found is None:
+                camera_id = self.camera(camera)
+                number = self._tx.insert("insert into stream (camera_id, name) values (?, ?)", (camera_id, name))
+                found = Stream((number, camera_id, 0, 0), is_main=name == MAIN)
             self._streams[camera, name] = found
         return found
 
@@ -92,7 +98,7 @@ class Names:
         """Write back what streams counted."""
         self._tx.executemany(
             "update stream set next_seq = ?, longest_90k = ? where id = ?",
-            [(s.next_seq, s.longest_90k, s.id) for s in self._streams.values()],
+            [(s.next_seq, s.longest_90k, s.id) for s in self._streams.values() if s.has_changed],
         )
 
     def _id(self, sql: str, value: str | bytes) -> int:

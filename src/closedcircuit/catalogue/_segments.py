@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from closedcircuit.base.clock import TICKS
-from closedcircuit.catalogue._account import put_gap, review
+from closedcircuit.catalogue._account import extend, put_gap, review
 from closedcircuit.catalogue._fragments import pack, unpack
 from closedcircuit.catalogue._names import Names, Stream, find_stream
 from closedcircuit.db import Tx
@@ -82,9 +82,15 @@ def _put_one(tx: Tx, names: Names, segment: Segment, *, finished: bool) -> None:
         )
         if grew and not grows:
             tx.execute("delete from growing where stream_id = ? and start_90k = ? and seq = ?", (stream.id, start, seq))
-        _count(tx, stream.id, start, old_disk, -old_size, -1)
-    _count(tx, stream.id, start, disk, segment.size_bytes, 1)
+        if old_disk == disk:
+            _grow_day(tx, (stream.id, start // DAY_90K, disk), segment.size_bytes - old_size)
+        else:
+            _count(tx, stream.id, start, old_disk, -old_size, -1)
+    if row is None or row[3] != disk:
+        _count(tx, stream.id, start, disk, segment.size_bytes, 1)
     if stream.is_main and duration != old_duration:
+        if 0 < old_duration < duration and extend(tx, stream.camera_id, start + old_duration, start + duration):
+            return
         review(tx, stream, start + min(old_duration, duration), start + max(old_duration, duration))
 
 
@@ -171,8 +177,12 @@ def _count(tx: Tx, stream_id: int, start_90k: int, disk_id: int, size_bytes: int
     if not tx.execute(
         "delete from day where stream_id = ? and day = ? and disk_id = ? and segments = ?", (*where, -segments)
     ):
-        tx.execute(
-            "update day set size_bytes = max(0, size_bytes + ?), segments = segments + ?"
-            " where stream_id = ? and day = ? and disk_id = ?",
-            (size_bytes, segments, *where),
-        )
+        _grow_day(tx, where, size_bytes, segments)
+
+
+def _grow_day(tx: Tx, where: tuple[int, int, int], size_bytes: int, segments: int = 0) -> None:
+    tx.execute(
+        "update day set size_bytes = max(0, size_bytes + ?), segments = segments + ?"
+        " where stream_id = ? and day = ? and disk_id = ?",
+        (size_bytes, segments, *where),
+    )
