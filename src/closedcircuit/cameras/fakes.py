@@ -16,7 +16,7 @@ import msgspec
 
 from closedcircuit.base.clock import TICKS, Clock
 from closedcircuit.base.errors import NetError
-from closedcircuit.media.rtsp import payloads
+from closedcircuit.media.rtsp import aggregate, payloads
 from closedcircuit.model import Cause, Sample, SenderReport, Track
 from closedcircuit.net import Connection, TlsIdentity, listen_tcp
 
@@ -127,6 +127,8 @@ class Manners(msgspec.Struct):
     reports: bool = False  # RTCP sender reports, one a second
     clock_ahead_s: float = 0.0  # of its wall clock
     marker: bool = True
+    marker_everywhere: bool = False
+    aggregate: bool = False  # small NAL units go in one packet
     mtu: int = 1400
     channels: str = "0-1"
     lose: Callable[[int], bool] | None = None  # by packet number
@@ -210,7 +212,7 @@ class _Visitor:
         self._in = b""
         self._slow = b""
         self._playing_s = -1.0
-        self._next_frame = self._next_sound = 0
+        self._next_frame = self._next_sound = self._due = 0
         self._packets = self._sound_packets = 0
         self._sequence = camera.manners.first_sequence
         self._nonce, self._nonce_uses = "n0", 0
@@ -355,7 +357,9 @@ class _Visitor:
             self._report(played_s)
         while self._next_frame < len(camera.frames) and self._next_frame != manners.silent_from:
             frame = camera.frames[self._next_frame]
-            if frame.at / TICKS > played_s:
+            # In decoding order: a picture that is shown earlier than one before it is sent with that one.
+            self._due = max(self._due, frame.at)
+            if self._due / TICKS > played_s:
                 break
             if manners.before is not None:
                 self.connection.send(manners.before(self._next_frame))
@@ -372,9 +376,12 @@ class _Visitor:
     def _send_frame(self, frame: Frame) -> None:
         manners = self.camera.manners
         ts = manners.first_timestamp + frame.at * manners.clock_rate // TICKS
-        pieces = list(payloads(self.camera.codec, frame.nals, manners.mtu))
+        if manners.aggregate and sum(map(len, frame.nals)) < manners.mtu:
+            pieces = [aggregate(self.camera.codec, frame.nals)]
+        else:
+            pieces = list(payloads(self.camera.codec, frame.nals, manners.mtu))
         for number, payload in enumerate(pieces):
-            last = number == len(pieces) - 1 and manners.marker
+            last = (number == len(pieces) - 1 and manners.marker) or manners.marker_everywhere
             head = 0x80 << 24 | (96 | (0x80 if last else 0)) << 16 | self._sequence & 0xFFFF
             self._sequence += 1
             self._packets += 1

@@ -63,6 +63,7 @@ class Line:
         self._lost_before = 0  # packets, over earlier connections
         self._window = (0.0, 0, 0)  # when, bytes and pictures then
         self._fps = self._kbps = 0.0
+        self._run = 0  # of this connection: its times have a zero of their own
         self._lag_least = 0.0
         self._lag = 0.0
         self._clock_watch = ClockWatch()
@@ -132,6 +133,7 @@ class Line:
             self._lost_before += self._pull.counts.lost_packets
         self._shut(on_purpose=on_purpose)
         self._pull = None
+        self._run = 0
         self._running_s = self._fps = self._kbps = self._lag = 0.0
 
     def stop(self, now_90k: int) -> None:
@@ -164,8 +166,9 @@ class Line:
         self._last_picture_90k = counts.last_picture_90k
         lag = counts.last_picture_s - pull.last_pts_90k / 90_000
         if not self._running_s:
-            self._running_s = counts.first_key_s or now_s
-            self._lag_least, self.error = lag, None
+            self._running_s, self.error = counts.first_key_s or now_s, None
+        if counts.runs != self._run:
+            self._run, self._lag_least = counts.runs, lag
         self._last_tracks = pull.tracks
         # The least lag seen is the way's own; it is forgotten slowly, for a camera's clock drifts.
         self._lag_least = min(lag, self._lag_least + 0.0005)

@@ -123,6 +123,7 @@ class FfmpegPull:
         if not self.tracks:
             self._zero, self._last_sound_pts = piece.at, -1
             self.tracks = self._known
+            self.counts.runs += 1
             self.counts.first_key_s = self.counts.first_key_s or piece.arrived_s
             self._sink.started(self.tracks, piece.arrived_90k)
         elif self._known != self.tracks:

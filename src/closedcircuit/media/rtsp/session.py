@@ -41,6 +41,7 @@ class Counts(msgspec.Struct):
     bytes_in: int = 0
     pictures: int = 0
     lost_packets: int = 0
+    runs: int = 0
     last_picture_s: float = 0.0  # monotonic
     last_picture_90k: int = 0  # wall
     first_key_s: float = 0.0  # monotonic, of the first key frame
@@ -312,6 +313,7 @@ class RtspSession:
         if not self.tracks:
             self._video_time.place(0)
             self.tracks = (track,) if self._sound_channel < 0 or self._sound is None else (track, self._sound.track)
+            self.counts.runs += 1
             self.counts.first_key_s = self.counts.first_key_s or self._now_s
             self._align.reset()
             self._last_sound_pts = -1

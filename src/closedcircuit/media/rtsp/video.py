@@ -144,8 +144,7 @@ class VideoUnpacker:
                     remedy="Restart the camera; update its firmware.",
                 )
         if flags & 0x80:
-            if not self._late_marker:
-                self._finish()
+            if not self._late_marker and self._finish():
                 self._done_ts = ts
             return end
         if self._fu < 0 or not plain:
@@ -214,18 +213,19 @@ class VideoUnpacker:
         self._begin()
         self._damaged = True
 
-    def _finish(self) -> None:
-        """The access unit is over: emit it, drop it, or keep what belongs to the next one."""
+    def _finish(self) -> bool:
+        """The access unit is over: emit it (True), drop it, or keep what belongs to the next one."""
         if self._damaged or self._fu >= 0:
             self._begin()
             self._suspect = True
-            return
+            return False
         if not self._picture:
-            return  # parameter sets or SEI sent apart: they go with the next picture
+            return False  # parameter sets or SEI sent apart: they go with the next picture
         parts, size, key = self._parts, self._size, self._key or self._recovery
         self._suspect = False
         self._begin()
         self._emit(self._ts, key, size, parts)
+        return True
 
     # ------------------------------------------------------------------------------------------------ NAL units
 
