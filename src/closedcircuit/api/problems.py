@@ -28,6 +28,15 @@ _REMEDIES = {
 }
 
 
+_BY_KIND = {
+    Kind.RETRY: "Try again in a moment.",
+    Kind.REFUSE: "Load the page again: it may have been changed or removed meanwhile.",
+    Kind.BROKEN: "The System page and the log of the processes say more.",
+    Kind.BUG: "The log of the web process says more.",
+}
+"""For errors that come without a remedy of their own."""
+
+
 def problem(
     status: int, code: str, detail: str, remedy: str = "", *, headers: dict[str, str] | None = None, **more: Any
 ) -> Response:
@@ -53,7 +62,8 @@ def of_error(error: CircuitError, **more: Any) -> Response:
         headers["retry-after"] = str(RETRY_AFTER_S)
     if error.kind in {Kind.BROKEN, Kind.BUG}:
         log.error("request_failed", code=error.code, why=str(error))
-    return problem(error.http_status, error.code, str(error), error.remedy, headers=headers, **more)
+    remedy = error.remedy or _BY_KIND[error.kind]
+    return problem(error.http_status, error.code, str(error), remedy, headers=headers, **more)
 
 
 def crashed() -> Response:

@@ -23,6 +23,10 @@ router = APIRouter(prefix="/api", tags=["cameras"])
 
 ID_MAX = 36
 SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp"})
+CLOSES_WITHIN_S = 8.0
+"""A recorder that runs hears of a removed camera at once and closes its file."""
+
+BATCH = 2000
 _VIDEO_DEVICE = re.compile(r"/dev/video\d{1,3}\Z")
 
 
@@ -111,13 +115,27 @@ async def remove(camera_id: str, parts: PartsOf, footage: Annotated[Literal["kee
         parts.registry.get(camera_id)
         # crash here: the camera is still there, and so is its footage; removing it again goes on.
         parts.registry.remove(camera_id)
-        # crash here: the camera is gone, its footage is left to retention.
-        if footage == "delete":
-            parts.catalogue.doom_camera(camera_id)
 
     await parts.desk.run(drop)
     parts.hub.reload()
+    # crash here: the camera is gone, its footage is left to retention.
+    if footage == "delete":
+        await parts.desk.run(_doom_all, parts, camera_id)
     return Response(status_code=204)
+
+
+def _doom_all(parts: Parts, camera: str) -> None:
+    """List all footage of a camera for deletion, once the recorder has closed what it was writing (or is not there)."""
+    deadline_s = parts.clock.monotonic_s() + CLOSES_WITHIN_S
+    while any(s.camera == camera for s in parts.catalogue.growing()) and parts.clock.monotonic_s() < deadline_s:
+        parts.clock.sleep(0.2)
+    for stream in StreamName:
+        at_90k = 0
+        while found := parts.catalogue.segments(camera, stream, at_90k, 1 << 53, BATCH, fragments=False):
+            parts.catalogue.doom(found)
+            if len(found) < BATCH:
+                break
+            at_90k = found[-1].end_90k  # what overlaps is listed twice, which changes nothing
 
 
 def _list(parts: Parts) -> list[tuple[Camera, bool]]:
