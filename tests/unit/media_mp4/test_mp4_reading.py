@@ -145,7 +145,8 @@ def test_no_bytes_break_the_walk(data):
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.bin")), ids=lambda path: path.name)
 def test_the_corpus_is_walked_and_refused(path):
     data = path.read_bytes()
-    assert list(iter_fragments(data, 0)) == []
+    assert list(iter_fragments(data, 0, check_data=True)) == []
+    assert list(iter_fragments(data, 0)) == [] or path.name.startswith("senc-")
     with pytest.raises(MediaError):
         open_fragment(data, read_init(OUT[0]), opener)
 

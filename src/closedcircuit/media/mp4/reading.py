@@ -27,6 +27,7 @@ _PRFT: Final = struct.Struct(">I4sIIQQ")
 _MOOF_MAX: Final = 4 << 20  # bytes of a moof that is looked at; one of 4 s has a few thousand
 _PAGE: Final = 4096
 _ZEROS: Final = bytes(_PAGE)
+_BLOCK_MAX: Final = (1 << 64) - 1
 
 
 class ClearSample(msgspec.Struct, frozen=True):
@@ -38,6 +39,10 @@ class ClearSample(msgspec.Struct, frozen=True):
     duration: int
     key: bool
     data: memoryview  # of the fragment's opened bytes, shared by its samples
+
+
+_Seal = tuple[bytes, list[tuple[int, int]]]
+"""How one sample is sealed: its IV, and (clear, protected) pairs."""
 
 
 class _Entry(NamedTuple):
@@ -54,17 +59,15 @@ class _Run(NamedTuple):
     dts: int
     at: int  # where its data begins, from the moof's start
     entries: list[_Entry]
-    seals: (
-        list[tuple[bytes, list[tuple[int, int]]]] | None
-    )  # per sample: IV, (clear, protected) pairs; None: not sealed
+    seals: list[_Seal] | None  # one a sample; None: not sealed, or not asked for
 
 
 def iter_fragments(source: Buffer | BinaryIO, offset: int, *, check_data: bool = False) -> Iterator[Fragment]:
     """Whole fragments from `offset` (`InitInfo.size`) on. The last one's `offset + size` is where a torn file is cut.
 
-    Never raises for what the bytes say. With `check_data` the sealed data is looked at too, and a fragment with a page
-    of zeros in it counts as torn: some file systems write pages late and leave zeros at a power cut. `source` as a
-    file is read by seeking; OSError passes.
+    Never raises for what the bytes say. With `check_data` (for repair after a crash) the sealing table is checked and
+    the data read: a page of zeros makes a fragment torn, for some file systems leave those at a power cut. A file is
+    read by seeking; OSError passes.
     """
     reader = _Reader(source)
     while (found := _fragment_at(reader, offset, check_data=check_data)) is not None:
@@ -131,7 +134,16 @@ class _Reader:
         return self._file.read(size)
 
 
-def _fragment_at(reader: _Reader, offset: int, *, check_data: bool) -> Fragment | None:
+class _Place(NamedTuple):
+    """A fragment whose boxes are all there; what is in its moof is not looked at yet."""
+
+    ntp: int
+    moof: Buffer  # bytes, from the box's own head on
+    mdat_size: int
+    size: int
+
+
+def _locate(reader: _Reader, offset: int) -> _Place | None:
     head = reader.read(offset, 40)
     if len(head) < 40:
         return None
@@ -146,27 +158,32 @@ def _fragment_at(reader: _Reader, offset: int, *, check_data: bool) -> Fragment 
     whole = 32 + moof_size + mdat_size
     if mdat_kind != b"mdat" or mdat_size < 8 or offset + whole > reader.size:
         return None
+    return _Place(ntp, moof[:moof_size], mdat_size, whole)
+
+
+def _fragment_at(reader: _Reader, offset: int, *, check_data: bool) -> Fragment | None:
+    place = _locate(reader, offset)
+    if place is None:
+        return None
     try:
-        runs = _read_moof(moof, Box(b"moof", 0, 8, moof_size), mdat_size)
+        runs = _read_moof(place.moof, place.mdat_size, seals=check_data)
     except MediaError:
         return None
-    if runs[0].track != 1:
-        return None
-    if check_data and _has_hole(reader, offset + 40 + moof_size, offset + whole):
+    if runs[0].track != 1 or (check_data and _has_hole(reader, offset, offset + place.size)):
         return None
     first = runs[0].entries[0]
     return Fragment(
-        start_90k=ticks_of_ntp(ntp),
-        duration_90k=sum(entry.duration for entry in runs[0].entries),
+        start_90k=ticks_of_ntp(place.ntp),
+        duration_90k=sum([entry.duration for entry in runs[0].entries]),
         offset=offset,
-        size=whole,
+        size=place.size,
         key=first.key,
-        key_bytes=40 + moof_size + first.size if first.key else 0,
+        key_bytes=40 + len(place.moof) + first.size if first.key else 0,
     )
 
 
 def _has_hole(reader: _Reader, start: int, end: int) -> bool:
-    """Say whether any page of the file within [start, end), or the rest of its last one, is all zeros."""
+    """Say whether any page of the file within [start, end), or what of the last one is in it, is all zeros."""
     data = reader.read(start, end - start)
     if len(data) < end - start:
         return True
@@ -180,67 +197,62 @@ def _has_hole(reader: _Reader, start: int, end: int) -> bool:
 
 def _open_runs(work: memoryview, offset: int, opener: Opener | None) -> tuple[int, list[_Run]]:
     """Decrypt the fragment at `offset` in place. Returns where its moof begins, and its tracks."""
-    reader = _Reader(work)
-    found = _fragment_at(reader, offset, check_data=False)
-    if found is None:
+    place = _locate(_Reader(work), offset)
+    if place is None:
         raise damaged("a fragment is not whole")
     moof = offset + 32
-    (moof_size,) = U32.unpack_from(work, moof)
-    runs = _read_moof(work, Box(b"moof", moof, moof + 8, moof + moof_size), found.size - 32 - moof_size)
+    runs = _read_moof(place.moof, place.mdat_size, seals=True)
     for run in runs:
         if run.seals is not None:
             if opener is None:
                 raise MediaError("This fragment is sealed.", remedy="Give its segment key.")
-            _open_run(work, moof + run.at, run, opener)
+            _open_run(work, moof + run.at, run.seals, opener)
     return moof, runs
 
 
-def _open_run(work: memoryview, at: int, run: _Run, opener: Opener) -> None:
-    """Open one track's samples, with one call where their IVs follow one another, as ours do."""
-    seals = run.seals or []
-    expected = seals[0][0]
-    ranges: list[list[tuple[int, int]]] = []
-    steady = True
+def _open_run(work: memoryview, at: int, seals: list[_Seal], opener: Opener) -> None:
+    """Open one track's samples, with one cipher where their IVs follow one another, as ours do."""
+    cipher = None
+    following = b""
+    waiting: list[tuple[int, int]] = []
     for iv, pairs in seals:
-        steady = steady and iv == expected
-        inner = []
+        if cipher is None or iv != following:
+            if cipher is not None:
+                cipher.apply(work, waiting)
+                waiting = []
+            cipher = opener(iv)
+            block = int.from_bytes(iv[8:], "big")
         total = 0
         for clear, sealed in pairs:
             at += clear
             if sealed:
-                inner.append((at, sealed))
+                waiting.append((at, sealed))
                 at += sealed
                 total += sealed
-        steady = steady and total % 16 == 0
-        expected = iv[:8] + (int.from_bytes(iv[8:], "big") + (total + 15 >> 4) & (1 << 64) - 1).to_bytes(8, "big")
-        ranges.append(inner)
-    if steady:
-        opener(seals[0][0]).apply(work, [place for inner in ranges for place in inner])
-        return
-    cipher = None
-    following = b""
-    for (iv, _), inner in zip(seals, ranges, strict=True):
-        if cipher is None or iv != following:
-            cipher = opener(iv)
-        cipher.apply(work, inner)  # moves on to the next whole block
-        following = cipher.begin()
+        if total & 15:
+            cipher.apply(work, waiting)  # which moves on to the next whole block
+            waiting = []
+        block += total + 15 >> 4
+        following = iv[:8] + (block & _BLOCK_MAX).to_bytes(8, "big")
+    if cipher is not None:
+        cipher.apply(work, waiting)
 
 
-def _read_moof(data: Buffer, moof: Box, mdat_size: int) -> list[_Run]:
+def _read_moof(moof: Buffer, mdat_size: int, *, seals: bool) -> list[_Run]:
     """Tracks of a moof, checked to fill the mdat that follows it exactly. Raises MediaError."""
-    runs = [_read_traf(data, child) for child in walk(data, moof.body, moof.end) if child.kind == b"traf"]
-    at = moof.end - moof.start + 8
+    runs = [_read_traf(moof, child, seals=seals) for child in walk(moof, 8, len(moof)) if child.kind == b"traf"]
+    at = len(moof) + 8
     end = at - 8 + mdat_size
     for run in runs:
         if run.at != at:
             raise damaged("samples are not where they should be")
-        at += sum(entry.size for entry in run.entries)
+        at += sum([entry.size for entry in run.entries])
     if at != end or not runs or len({run.track for run in runs}) != len(runs):
         raise damaged("samples do not fill their fragment")
     return runs
 
 
-def _read_traf(data: Buffer, traf: Box) -> _Run:
+def _read_traf(data: Buffer, traf: Box, *, seals: bool) -> _Run:
     inner = children(data, traf)
     tfhd, tfdt, trun = need(inner, b"tfhd", 8), need(inner, b"tfdt", 12), need(inner, b"trun", 12)
     flags, track = struct.unpack_from(">II", data, tfhd.body)
@@ -248,10 +260,8 @@ def _read_traf(data: Buffer, traf: Box) -> _Run:
     if flags != 0x0002_0000 or version != 0x0100_0000 or track not in (1, 2):
         raise damaged("a fragment is written in another way")
     entries, data_at = _read_trun(data, trun)
-    seals = None
-    if b"senc" in inner:
-        seals = _read_senc(data, need(inner, b"senc", 8), entries)
-    return _Run(track, dts, data_at, entries, seals)
+    found = _read_senc(data, need(inner, b"senc", 8), entries) if seals and b"senc" in inner else None
+    return _Run(track, dts, data_at, entries, found)
 
 
 def _read_trun(data: Buffer, trun: Box) -> tuple[list[_Entry], int]:
@@ -264,33 +274,36 @@ def _read_trun(data: Buffer, trun: Box) -> tuple[list[_Entry], int]:
         raise damaged("a fragment is written in another way")
     if count == 0 or trun.end - trun.body != 12 + 4 * columns * count:
         raise damaged("a sample table is cut off")
-    offsets = columns == 4
-    form = ">IIIi" if offsets else ">III"
-    rows = struct.iter_unpack(form, data[trun.body + 12 : trun.end])
-    return [_Entry(row[0], row[1], row[2] == SYNC, row[3] if offsets else 0) for row in rows], data_at
+    table = data[trun.body + 12 : trun.end]
+    if columns == 4:
+        shifted = struct.iter_unpack(">IIIi", table)
+        return [_Entry(duration, size, flag == SYNC, offset) for duration, size, flag, offset in shifted], data_at
+    rows = struct.iter_unpack(">III", table)
+    return [_Entry(duration, size, flag == SYNC, 0) for duration, size, flag in rows], data_at
 
 
-def _read_senc(data: Buffer, senc: Box, entries: list[_Entry]) -> list[tuple[bytes, list[tuple[int, int]]]]:
+def _read_senc(data: Buffer, senc: Box, entries: list[_Entry]) -> list[_Seal]:
     flags, count = struct.unpack_from(">II", data, senc.body)
     if flags not in (0, SENC_SUBSAMPLES) or count != len(entries):
         raise damaged("a sealing table is written in another way")
     at = senc.body + 8
-    seals = []
-    for entry in entries:
-        pairs = [(0, entry.size)]
-        if senc.end - at < 16 + flags:
+    if flags == 0:
+        if senc.end - at != 16 * count:
             raise damaged("a sealing table is cut off")
-        iv = bytes(data[at : at + 16])
-        at += 16
-        if flags:
-            number = int.from_bytes(data[at : at + 2], "big")
-            at += 2
-            if senc.end - at < 6 * number:
-                raise damaged("a sealing table is cut off")
-            pairs = list(struct.iter_unpack(">HI", data[at : at + 6 * number]))
-            at += 6 * number
-            if sum(map(sum, pairs)) != entry.size:
-                raise damaged("a sealing table does not fit its sample")
+        ivs = struct.iter_unpack("16s", data[at : senc.end])
+        return [(iv, [(0, entry.size)]) for (iv,), entry in zip(ivs, entries, strict=True)]
+    seals: list[_Seal] = []
+    for entry in entries:
+        if senc.end - at < 18:
+            raise damaged("a sealing table is cut off")
+        iv, number = struct.unpack_from(">16sH", data, at)
+        at += 18
+        if senc.end - at < 6 * number:
+            raise damaged("a sealing table is cut off")
+        pairs = list(struct.iter_unpack(">HI", data[at : at + 6 * number]))
+        at += 6 * number
+        if sum(map(sum, pairs)) != entry.size:
+            raise damaged("a sealing table does not fit its sample")
         seals.append((iv, pairs))
     if at != senc.end:
         raise damaged("a sealing table is too long")
