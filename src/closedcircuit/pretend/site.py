@@ -18,11 +18,16 @@ from closedcircuit.base.errors import NetError
 from closedcircuit.media.encode import VideoCoding
 from closedcircuit.model import Camera, Recording, Source
 from closedcircuit.pretend.artist import SceneArtist
+from closedcircuit.pretend.backdoor import BackDoor
+from closedcircuit.pretend.carpark import CarPark
 from closedcircuit.pretend.outages import OutageHabit, Outages, Presence
 from closedcircuit.pretend.rtsp import Login
+from closedcircuit.pretend.scene import Scene
 from closedcircuit.pretend.server import Feed, RtspServer
+from closedcircuit.pretend.shopfloor import ShopFloor
 from closedcircuit.pretend.sounds import RoomSound
 from closedcircuit.pretend.studio import AudioCoding, Output, Studio
+from closedcircuit.pretend.till import Till
 
 PASSWORD = "looks-like-a-camera"  # noqa: S105 - of cameras that exist only as drawings, told to everybody
 DAY_S = 20 * 60
@@ -34,6 +39,7 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
+    scene: Callable[[], Scene]
     main: VideoCoding
     sub: VideoCoding | None
     audio: AudioCoding | None = None
@@ -58,6 +64,7 @@ SHOP = (
     Drawn(
         id="shop-floor",
         name="Shop floor",
+        scene=ShopFloor,
         main=_coding("h264", 1280, 720, "12.5", 23, 2500),
         sub=_coding("h264", 640, 360, "12.5", 25, 700),
         audio=AudioCoding("aac", 16_000),
@@ -65,6 +72,7 @@ SHOP = (
     Drawn(
         id="till",
         name="Till",
+        scene=Till,
         main=_coding("h264", 1280, 720, "12.5", 23, 2500),
         sub=_coding("h264", 640, 360, "12.5", 25, 700),
         audio=AudioCoding("pcmu", 8_000),
@@ -73,12 +81,14 @@ SHOP = (
     Drawn(
         id="car-park",
         name="Car park",
+        scene=CarPark,
         main=_coding("h265", 1024, 576, "10", 26, 1500),
         sub=_coding("h264", 640, 360, "10", 25, 700),
     ),
     Drawn(
         id="back-door",
         name="Back door",
+        scene=BackDoor,
         main=_coding("h264", 1280, 720, "12.5", 23, 2500),
         sub=_coding("h264", 640, 360, "12.5", 25, 700),
         audio=AudioCoding("opus", 48_000),
@@ -118,9 +128,9 @@ class PretendServer:
             Studio(
                 self._server,
                 clock,
-                SceneArtist(drawn.id, drawn.name, (drawn.main.width, drawn.main.height), began_90k),
+                SceneArtist(drawn.scene(), drawn.name, (drawn.main.width, drawn.main.height), began_90k),
                 outputs,
-                RoomSound(drawn.id, drawn.audio.rate, began_90k) if drawn.audio else None,
+                RoomSound(drawn.id, drawn.audio.rate) if drawn.audio else None,
             )
             for drawn, outputs in plans
         ]

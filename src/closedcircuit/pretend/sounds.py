@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a camera's microphone hears: the hum of a room, and now and then a till, a bell or a fridge.
 
-Sound is a function of the sample's number and of wall time, so that the same moment sounds the same again.
+Sound is a function of the sample's number, so that the same moment sounds the same again however it is asked for.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ _LOOP_S = 4
 class RoomSound:
     """The sound of one scene. Belongs to one thread."""
 
-    def __init__(self, scene: str, rate: int, began_90k: int) -> None:
+    def __init__(self, scene: str, rate: int) -> None:
         self._rate = rate
-        self._began_90k = began_90k
         random = np.random.default_rng(zlib.crc32(scene.encode()))
         white = random.normal(0.0, 1.0, rate * _LOOP_S)
         spectrum = np.fft.rfft(white)
@@ -33,9 +32,8 @@ class RoomSound:
         self._bells = _bells(scene, rate)
         self._every_s = {"till": 3.0, "shop-floor": 9.0}.get(scene, 14.0)
 
-    def samples(self, start: int, count: int, now_90k: int) -> NDArray[np.int16]:
+    def samples(self, start: int, count: int) -> NDArray[np.int16]:
         """`count` mono samples from number `start` on; the signal does not depend on how it is cut into calls."""
-        del now_90k
         numbers = np.arange(start, start + count)
         out = self._room[numbers % len(self._room)].copy()
         slot = round(self._every_s * self._rate)

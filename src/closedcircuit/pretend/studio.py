@@ -35,8 +35,8 @@ class Artist(Protocol):
 class Sound(Protocol):
     """Makes one camera's sound. Called from one thread."""
 
-    def samples(self, start: int, count: int, now_90k: int) -> NDArray[np.int16]:
-        """`count` mono samples from number `start` on; `now_90k` is the wall time of the last."""
+    def samples(self, start: int, count: int) -> NDArray[np.int16]:
+        """`count` mono samples from number `start` on."""
 
 
 class AudioCoding(msgspec.Struct, frozen=True):
@@ -167,7 +167,7 @@ class Studio:
             self._server.publish(output.feed, burst)
             self._report(output, now_90k, pts)
             if output.audio is not None and self._sound is not None:
-                self._speak(output, output.audio, self._sound, now_90k)
+                self._speak(output, output.audio, self._sound)
 
     def _report(self, output: Output, now_90k: int, pts: int) -> None:
         now_s = self._clock.monotonic_s()
@@ -179,14 +179,14 @@ class Studio:
             at = pts * output.audio_rtp.rate // 90_000
             self._server.publish(output.feed, output.audio_rtp.sender_report(now_90k, at))
 
-    def _speak(self, output: Output, audio: AudioCoding, sound: Sound, now_90k: int) -> None:
+    def _speak(self, output: Output, audio: AudioCoding, sound: Sound) -> None:
         """Make the sound up to now and send it; after a pause nobody heard, leave that out."""
         size = output.sound.frame_size if output.sound else audio.rate // 50
         due = int((self._clock.monotonic_s() - self._began_s) * audio.rate)
         if due - self._heard > audio.rate:
             self._heard = (due - audio.rate // 4) // size * size
         while self._heard + size <= due:
-            samples = sound.samples(self._heard, size, now_90k)
+            samples = sound.samples(self._heard, size)
             if output.sound is None:
                 coded = [(self._heard, mu_law(samples))]
             else:
