@@ -96,5 +96,6 @@ class SampleCipher(Protocol):
 
     def apply(self, buffer: memoryview, ranges: list[tuple[int, int]]) -> None:
         """Encrypt in place the (offset, length) ranges that make up the sample's protected bytes, as one run of
-        keystream; the counter then moves up to the next whole block.
+        keystream; the counter then moves up to the next whole block. Samples whose protected bytes are whole blocks
+        (all but the last of them) may come in one call: their IVs are counted on from `begin`.
         """
