@@ -111,6 +111,7 @@ class Manners(msgspec.Struct):
     audio: str = ""  # an SDP section for sound, served by `sound`
     sound: list[tuple[int, bytes]] = []  # (RTP timestamp offset at its own rate, payload), sent beside the pictures
     sound_rate: int = 8000
+    sound_late_s: float = 0.0  # sent so long after its time
     username: str = ""
     password: str = ""
     sign_in: str = "digest"  # "digest", "sha-256", "basic", "unknown"
@@ -367,7 +368,7 @@ class _Visitor:
             self._next_frame += 1
         while self._next_sound < len(manners.sound):
             at, payload = manners.sound[self._next_sound]
-            if at / manners.sound_rate > played_s:
+            if at / manners.sound_rate + manners.sound_late_s > played_s:
                 break
             self._sound_packets += 1
             self._interleaved(2, 0x80 << 24 | 97 << 16 | self._sound_packets & 0xFFFF, at, payload, 0xBBBB)

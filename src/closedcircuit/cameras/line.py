@@ -15,12 +15,12 @@ from closedcircuit.base.clock import Clock
 from closedcircuit.base.errors import (
     CameraError,
     CameraRefused,
+    CameraUnreachable,
     CertificateRefused,
     CircuitError,
     ConfigError,
     NetError,
 )
-from closedcircuit.base.errors import CameraUnreachable as Unreachable
 from closedcircuit.base.ids import Ids
 from closedcircuit.cameras.clockwatch import ClockWatch
 from closedcircuit.media.rtsp import Counts
@@ -106,6 +106,11 @@ class Line:
                 self._next_poll_s = now_s + POLL_S
                 self._tick(now_s, now_90k)
                 self._measure(now_s, now_90k)
+        except CertificateRefused as error:
+            self._fail(error, now_s, now_90k)
+        except NetError as error:
+            remedy = error.remedy or "Is the camera on, and does it not have too many viewers?"
+            self._fail(CameraUnreachable(str(error), remedy=remedy), now_s, now_90k)
         except CircuitError as error:
             self._fail(error, now_s, now_90k)
         except Exception as error:  # noqa: BLE001 - one camera's fault, or ours about it, must not stop the others
@@ -214,6 +219,6 @@ def cause_of(error: CircuitError) -> Cause:
     """The word for the gap ledger."""
     if isinstance(error, CameraRefused | CertificateRefused | ConfigError):
         return Cause.REFUSED
-    if isinstance(error, NetError | Unreachable):
+    if isinstance(error, NetError | CameraUnreachable):
         return Cause.UNREACHABLE
     return Cause.BROKEN

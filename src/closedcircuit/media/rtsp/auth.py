@@ -96,6 +96,8 @@ def _schemes(text: str) -> list[tuple[str, str]]:
         while (at := text.lower().find(scheme + " ", at + 1)) >= 0:
             if text.count('"', 0, at) % 2 == 0 and (at == 0 or text[at - 1] in ", "):
                 found.append((at, scheme))
+    if not found:
+        return []
     found.sort()
     ends = [at for at, _ in found[1:]] + [len(text)]
     return [
