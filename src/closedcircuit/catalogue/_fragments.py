@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -50,27 +51,28 @@ def pack(fragments: Sequence[Fragment], start_90k: int, init_bytes: int) -> byte
 
 def unpack(blob: bytes, start_90k: int, init_bytes: int) -> tuple[Fragment, ...]:
     """Inverse of `pack`. Raises CatalogueError for bytes that are none of the forms."""
-    at, offset = start_90k, init_bytes
-    made: list[Fragment] = []
     try:
         form = blob[0]
         if form == _TOUCHING:
-            for duration, size, key in struct.iter_unpack("<III", memoryview(blob)[1:]):
-                made.append(Fragment(at, duration, offset, size, bool(key & 1), key >> 1))
-                at += duration
-                offset += size
-        elif form == _PAUSED:
+            # By columns: an hour's range query has 1800 of them, and this is twice as quick as a loop.
+            numbers = struct.unpack(f"<x{(len(blob) - 1) // 12 * 3}I", blob)
+            durations, sizes, keys = numbers[0::3], numbers[1::3], numbers[2::3]
+            starts, offsets = accumulate(durations, initial=start_90k), accumulate(sizes, initial=init_bytes)
+            are_keys, key_bytes = [key & 1 == 1 for key in keys], [key >> 1 for key in keys]
+            return tuple(map(Fragment, starts, durations, offsets, sizes, are_keys, key_bytes))
+        if form == _PAUSED:
+            at, offset = start_90k, init_bytes
+            made: list[Fragment] = []
             for pause, duration, size, key in struct.iter_unpack("<iIII", memoryview(blob)[1:]):
                 at += pause
                 made.append(Fragment(at, duration, offset, size, bool(key & 1), key >> 1))
                 at += duration
                 offset += size
-        elif form == _PLAIN:
+            return tuple(made)
+        if form == _PLAIN:
             return _decode(memoryview(blob)[1:])
-        else:
-            raise CatalogueError(f"The index holds fragments of an unknown form ({form}).")
     except (IndexError, struct.error, msgspec.DecodeError) as error:
         raise CatalogueError(
             f"The index holds damaged fragments ({error}).", remedy="Run `closedcircuit footage rebuild`."
         ) from error
-    return tuple(made)
+    raise CatalogueError(f"The index holds fragments of an unknown form ({form}).", remedy="Install the newer version.")

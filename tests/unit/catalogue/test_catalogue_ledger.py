@@ -46,7 +46,7 @@ DELETE = st.tuples(st.just("delete"), st.integers(0, 30))
 GAP = st.tuples(st.just("gap"), st.tuples(STRETCH, CAUSES, st.sampled_from(["", "why"])))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(steps=st.lists(st.one_of(RECORD, GROW, DELETE, GAP), max_size=25), window=STRETCH)
 def test_ledger_is_what_painting_every_tick_gives(tmp_path_factory, steps, window) -> None:
     clock, ids = ManualClock(T0 + 100 * TICKS), SeededIds()
