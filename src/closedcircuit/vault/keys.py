@@ -154,7 +154,8 @@ class KeyRing:
         """This wall-clock hour's key of `camera`: the same one all the hour, a new one after a restart.
 
         May wait for the disk (two fsyncs) the first time in an hour; `prepare` does that ahead of time.
-        Raises NoRecipients, DiskFull, StorageError.
+        Raises NoRecipients, DiskFull, StorageError. Where another thread changes the recipients at that moment, the key
+        may be forgotten as soon as it is returned: deriving from it then raises `KeyError_`, and the caller asks again.
         """
         hour = self._clock.now_90k() // HOUR * HOUR
         key = self._get(camera, hour)
