@@ -18,7 +18,7 @@ ITERATIONS: Final = 600_000
 
 
 class SealedIdentity(msgspec.Struct, frozen=True):
-    """An identity under a passphrase: `blob` is for the server to keep, `auth` signs in, neither tells the passphrase."""
+    """An identity under a passphrase: `blob` is for the server to keep, `auth` signs in; neither tells it."""
 
     salt: bytes  # 16
     auth: bytes  # 32
