@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from closedcircuit.app.folder import DataFolder
 from closedcircuit.app.roles import ROLES
+from closedcircuit.app.vitals import Vitals
 from closedcircuit.base import Clock, Ids, Secret
 from closedcircuit.base.errors import NetError
 from closedcircuit.cameras import Registry
@@ -47,9 +47,11 @@ def run_pretend(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) -
         site = PretendServer(clock, ids)
     with site:
         _register(registry, site.cameras(), pretend_passwords(), clock.now_90k())
-        status = {"role": "pretend", "pid": os.getpid(), "started_90k": clock.now_90k(), "port": site.port}
-        DataFolder(data_dir).write_status("pretend", status)
-        stop.wait()
+        folder, vitals = DataFolder(data_dir), Vitals("pretend", clock)
+        while True:
+            folder.write_status("pretend", {**vitals.now(), "port": site.port})
+            if stop.wait(1.0):
+                break
     return 0
 
 
