@@ -7,7 +7,7 @@ import math
 
 import msgspec
 
-from closedcircuit.catalogue._retention import Policy
+from closedcircuit.catalogue._retention import Limits, Policy
 from closedcircuit.catalogue._segments import DAY_90K
 from closedcircuit.db import Tx
 
@@ -58,34 +58,40 @@ def forecast(tx: Tx, policy: Policy, now_90k: int, free_bytes: int) -> Forecast:
         stored.setdefault(camera, {})[day] = size
     today = now_90k // DAY_90K
     growth = [0.0] * (DAYS_LOOKED_AHEAD + 1)  # bytes more on day n than on the day before
+    for_ever = 0.0  # and on every day, of cameras without any limit
     balance: int | None = 0
     for camera in stored.keys() | per_day.keys():
-        settled = _grow(growth, stored.get(camera, {}), per_day.get(camera, 0), policy, camera, today)
+        limits, rate, days = policy.limits(camera), per_day.get(camera, 0), stored.get(camera, {})
+        if limits.keep_90k is None and limits.keep_bytes is None:
+            for_ever += rate
+            settled = None if rate else sum(days.values())
+        else:
+            settled = _grow(growth, days, rate, limits, today)
         balance = None if balance is None or settled is None else balance + settled
-    return Forecast(days_until_full=_full(growth, free_bytes), bytes_per_day=per_day, keeps_bytes=balance)
+    full = _full([g + for_ever for g in growth], free_bytes)
+    return Forecast(days_until_full=full, bytes_per_day=per_day, keeps_bytes=balance)
 
 
-def _grow(
-    growth: list[float], stored: dict[int, int], rate: int, policy: Policy, camera: str, today: int
-) -> int | None:
-    """Add one camera's daily growth; return what it takes in the end, None if that has no bound."""
-    limits = policy.limits(camera)
+def _grow(growth: list[float], stored: dict[int, int], rate: int, limits: Limits, today: int) -> int:
+    """Add one camera's daily growth until it is in balance with its limits; return what it takes then."""
     total = float(sum(stored.values()))
+    quota = math.inf if limits.keep_bytes is None else float(limits.keep_bytes)
     days = None if limits.keep_90k is None else max(1, math.ceil(limits.keep_90k / DAY_90K))
-    for ahead in range(1, len(growth)):
+    ends = len(growth) if days is None else min(len(growth), days + 2)
+    for ahead in range(1, ends):
         leaves = 0.0
         if days is not None:
             gone = today + ahead - days - 1
-            leaves = float(stored.get(gone, 0) if gone <= today else rate)
+            leaves = float(stored.get(gone, 0))
             if ahead == 1:  # what is past its time already goes first
                 leaves += sum(size for day, size in stored.items() if day < gone)
-        change = rate - leaves
-        if limits.keep_bytes is not None:
-            change = min(total + change, float(limits.keep_bytes)) - total
+        change = min(total + rate - leaves, quota) - total
         growth[ahead] += change
         total += change
-    ends = [rate * (days + 1) if days is not None else None, limits.keep_bytes]
-    return min((e for e in ends if e is not None), default=None if rate else round(total))
+        if days is None and change == 0:
+            break
+    settled = [quota, math.inf if days is None else float(rate * (days + 1))]
+    return round(min(settled))
 
 
 def _full(growth: list[float], free_bytes: int) -> float | None:
