@@ -6,8 +6,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 from closedcircuit.base import ManualClock, SeededIds
+
+# No test fails because the machine was busy.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 NO_SKIPS = os.environ.get("CLOSEDCIRCUIT_NO_SKIPS") == "1"
 
