@@ -269,7 +269,7 @@ class LiveHub:
                 self._tested(link, msgspec.json.decode(payload, type=Tested))
             elif kind == FrameKind.HELLO:
                 self._own(link, msgspec.json.decode(payload, type=Hello).cameras)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MediaError(f"The recorder sent a frame of type {kind} that cannot be read: {error}") from error
         # A type that we do not know is a newer recorder's: skipped.
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import threading
 import time
@@ -21,7 +23,9 @@ from closedcircuit.cameras import Registry
 from closedcircuit.catalogue import Catalogue
 from closedcircuit.db import Database
 from closedcircuit.identity import make_setup_token
+from closedcircuit.live.fakes import FakeRecorder
 from closedcircuit.model import Camera, Cause, Fragment, Gap, Segment, Source, Track, TrackKind
+from closedcircuit.net import live_socket_path
 from closedcircuit.vault import Identity, LoginSecrets
 
 AUTH = bytes(range(32))
@@ -100,6 +104,28 @@ class Running:
         answer = self.client.post("/api/setup", json=body)
         assert answer.status_code == 200, answer.text
         return answer
+
+    @contextlib.contextmanager
+    def recorder(self, cameras):
+        """A FakeRecorder on a loop of its own, in a thread; `call` runs a coroutine there, `soon` a function."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        recorder = FakeRecorder(live_socket_path(self.folder.root), SystemClock(), cameras)
+        recorder.call = lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
+
+        async def run(fn, args, more):
+            return fn(*args, **more)
+
+        recorder.soon = lambda fn, *args, **more: recorder.call(run(fn, args, more))
+        try:
+            recorder.call(recorder.__aenter__())
+            yield recorder
+        finally:
+            recorder.call(recorder.vanish())
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def live(self, **more):
         cookie = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())

@@ -1,43 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the one-time link to a picture: setup, cameras, timeline, sealed bytes, live."""
 
-import asyncio
-import contextlib
 import json
 import struct
-import threading
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from closedcircuit.base import TICKS, SystemClock
-from closedcircuit.live.fakes import FakeRecorder
 from closedcircuit.live.wire import KEY, pack_sample
-from closedcircuit.net import live_socket_path
 from closedcircuit.vault import LiveSealer, open_live
-
-
-@contextlib.contextmanager
-def fake_recorder(site, cameras):
-    """A FakeRecorder on a loop of its own, in a thread; yields a way to call it there."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    def call(coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(15)
-
-    recorder = FakeRecorder(live_socket_path(site.folder.root), SystemClock(), cameras)
-    try:
-        call(recorder.__aenter__())
-        recorder.call = call
-        yield recorder
-        call(recorder.vanish())
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def test_first_visit_to_a_picture(site):
@@ -91,7 +64,7 @@ def test_live_relays_what_the_recorder_sealed(site):
     site.add_camera("yard")
     key, live_id = bytes(range(16)), struct.pack(">Q", 1)
     sealer = LiveSealer(key, live_id)
-    with fake_recorder(site, ["yard"]) as recorder, site.live() as socket:
+    with site.recorder(["yard"]) as recorder, site.live() as socket:
         assert json.loads(socket.recv())["type"] == "state"
         socket.send(json.dumps({"watch": [{"camera": "yard", "stream": "main"}]}))
         recorder.call(recorder.until_watched("yard"))
@@ -123,7 +96,7 @@ def test_state_is_pushed_and_true_when_the_recorder_goes(site):
     site.sign_in()
     site.add_camera("yard")
     with site.live() as socket:
-        with fake_recorder(site, ["yard"]) as recorder:
+        with site.recorder(["yard"]) as recorder:
             recorder.call(_state(recorder))
             assert until_state(socket) == "live"
         assert until_state(socket, "gone") == "gone"

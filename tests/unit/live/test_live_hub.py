@@ -379,6 +379,7 @@ def test_trying_a_camera(tmp_path):
         b"\0\0\0\x03\x04\xff\xff",
         b"\0\0\0\x05\x01null",
         b"\0\0\0\x03\x03[]",
+        b"\0\1\0\1\x03" + b'{"x":' + b"[" * 65_531,
     ],
 )
 def test_recorder_that_talks_nonsense_is_hung_up_on_and_may_come_back(tmp_path, nonsense):
@@ -406,6 +407,23 @@ def test_names_that_are_no_streams_are_refused_and_the_set_is_bounded(tmp_path):
             assert list(viewer.watching) == [MAIN]
             assert len(hub.watch(viewer, [(f"c{i}", "sub") for i in range(WATCHED_MAX + 5)])) == 1
             assert len(viewer.watching) == WATCHED_MAX
+
+    asyncio.run(go())
+
+
+def test_viewers_hear_something_even_without_a_recorder(tmp_path):
+    async def go():
+        clock = ManualClock()
+        async with hub_at(tmp_path / "s", clock) as hub:
+            screen = Screen()
+            hub.join(screen)
+            clock.advance(1.5)
+            hub.look()
+            assert len(screen.of("state")) == 1
+            clock.advance(1)
+            hub.look()
+            hub.look()
+            assert [state["cameras"] for state in screen.of("state")] == [{}, {}]
 
     asyncio.run(go())
 

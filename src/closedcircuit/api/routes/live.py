@@ -72,7 +72,7 @@ async def _read(socket: WebSocket, parts: Parts, viewer: Viewer, outlet: Transpo
             return
         try:
             wanted = msgspec.json.decode(text, type=Watch)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             outlet.close(UNREADABLE, "not a watch message")
             return
         for refused in parts.hub.watch(viewer, ((one.camera, one.stream) for one in wanted.watch)):
