@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test gets: a clock and ids that it moves itself. And in CI, no skips: a judge that is missing is a failure."""
+"""What every test gets: a clock and ids that it moves itself. In CI nothing is skipped: a missing judge fails."""
 
 from __future__ import annotations
 
