@@ -54,8 +54,8 @@ class Picture:
         plane = self.frame.planes[index]
         return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
-    def shrunk(self, width: int, height: int) -> Picture:
-        """The same picture smaller, a new one."""
+    def resized(self, width: int, height: int) -> Picture:
+        """The same picture in another size, a new one."""
         made = Picture.__new__(Picture)
         made.frame = self.frame.reformat(width, height, interpolation=Interpolation.FAST_BILINEAR)
         made.y, made.u, made.v = (made._plane(i) for i in range(3))  # noqa: SLF001 - of the same class

@@ -7,7 +7,6 @@ changes), people are cut-outs that are kept, and all arithmetic is on small inte
 
 from __future__ import annotations
 
-import threading
 import zlib
 from datetime import UTC, datetime
 
@@ -16,43 +15,44 @@ from numpy.typing import NDArray
 
 from closedcircuit.base import TICKS
 from closedcircuit.media.encode import Picture
+from closedcircuit.pretend.backdrop import NAMES, Backdrop
 from closedcircuit.pretend.bar import bar_height, draw_bar
 from closedcircuit.pretend.car import Car, Cars, packet
 from closedcircuit.pretend.daylight import daylight
 from closedcircuit.pretend.figure import Figures
-from closedcircuit.pretend.lens import Vector, coverage, window
+from closedcircuit.pretend.lens import Points, Vector, coverage, window
 from closedcircuit.pretend.lettering import text_width, write
 from closedcircuit.pretend.scene import Actor, Cast, Prop, Scene
 from closedcircuit.pretend.sprites import Board, Tint
-from closedcircuit.pretend.stage import to_yuv
+from closedcircuit.pretend.stage import light_at
 
-Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
-
-_NAMES = ("day", "dusk", "night")
 _NOISE_SPARE = 64
-_LIGHT_STEPS_S = 0.5
+_LIGHT_STEP_S = 0.5
+
+Shares = tuple[float, float, float]
+"""How much of the light is day, dusk and night."""
 
 
 class SceneArtist:
-    """Draws one scene. Belongs to one thread; a second one paints dusk and night while the first draws the day."""
+    """Draws one scene. Belongs to one thread (`Backdrop` has a second one of its own)."""
 
     def __init__(self, scene: Scene, name: str, size: tuple[int, int], began_90k: int) -> None:
         self._scene, self._name, self._size, self._began_90k = scene, name.upper(), size, began_90k
-        self._backgrounds: dict[str, Planes] = {}  # each written once, whole, by whoever painted it
-        self._painting = threading.Lock()
-        self._prepared = False
+        self._lens = scene.lens(size)
+        self._backdrop = Backdrop(scene, size)
+        self._figures = Figures(self._lens)
+        self._cars = Cars(self._lens, scene.sun)
+        self._board = Board(size)
+        self._tints: dict[tuple[int, int, int, Shares], Tint] = {}
 
-    def prepare(self) -> None:
-        """Paint the background in the present light; the others follow in a thread of their own."""
-        self._stage = self._scene.stage(self._size)
-        self._figures = Figures(self._stage.lens)
-        self._cars = Cars(self._stage.lens, self._scene.sun)
-        self._lights = {name: self._scene.light(name) for name in _NAMES}
-        self._depth = self._stage.depth.astype(np.float16)
+    def prepare(self, *, coarse: bool = True) -> None:
+        """Paint the background; `coarse`: quickly, and sharper within seconds."""
         self._noise = self._make_noise()
-        self._board = Board(self._size)
-        self._blended: tuple[tuple[int, int, int], Planes] | None = None
-        self._prepared = True
+        self._backdrop.prepare("day", coarse=coarse)
+
+    def close(self) -> None:
+        """End the painting."""
+        self._backdrop.close()
 
     def _make_noise(self) -> NDArray[np.uint8]:
         """Signed noise as bytes that wrap: adding it to 16..235 neither over- nor underflows."""
@@ -62,152 +62,42 @@ class SceneArtist:
         wrapped: NDArray[np.uint8] = np.clip(np.rint(noise), -4, 4).astype(np.int8).view(np.uint8)
         return wrapped
 
-    def _background(self, name: str) -> Planes:
-        with self._painting:
-            if name not in self._backgrounds:
-                y, u, v = to_yuv(self._stage.lit(self._lights[name]))
-                strip = bar_height(self._size[1])
-                u[-strip // 2 :] = v[-strip // 2 :] = 128
-                self._backgrounds[name] = (y, u, v)
-            return self._backgrounds[name]
-
-    def _lit(self, shares: tuple[float, float, float]) -> Planes:
-        steps = tuple(round(share * 256) for share in shares)
-        needed = [(name, step) for name, step in zip(_NAMES, steps, strict=True) if step]
-        if len(needed) == 1:
-            return self._background(needed[0][0])
-        key = (steps[0], steps[1], steps[2])
-        if self._blended is None or self._blended[0] != key:
-            (a, a_share), (b, _) = needed[0], needed[1]
-            first, second = self._background(a), self._background(b)
-            mixed = [_mix(p, q, a_share) for p, q in zip(first, second, strict=True)]
-            self._blended = (key, (mixed[0], mixed[1], mixed[2]))
-        return self._blended[1]
+    # ------------------------------------------------------------------------------------------------ a picture
 
     def draw(self, frame: int, now_90k: int) -> Picture:
         """The picture of this moment."""
-        if not self._prepared:
-            self.prepare()
         elapsed_s = (now_90k - self._began_90k) / TICKS
-        shares = daylight(elapsed_s // _LIGHT_STEPS_S * _LIGHT_STEPS_S)
+        shares = daylight(elapsed_s // _LIGHT_STEP_S * _LIGHT_STEP_S)
         picture = Picture(*self._size)
-        y, u, v = self._lit(shares)
-        picture.y[:], picture.u[:], picture.v[:] = y, u, v
+        picture.y[:], picture.u[:], picture.v[:] = self._backdrop.planes(shares)
         cast = self._scene.cast(elapsed_s, shares[2] + 0.4 * shares[1])
-        if cast.torch is not None:
-            self._torch(picture, cast.torch)
-        self._movers(picture, cast, shares)
+        self._perform(picture, cast, shares)
         if cast.rain > 0:
             self._board.rain(picture.y, frame, cast.rain)
         self._grain(picture.y, frame, shares[2])
-        self._line(picture.y, frame, now_90k)
+        self._burn_in(picture.y, frame, now_90k)
         draw_bar(picture.y, frame, now_90k // 90)
         return picture
 
-    def _torch(self, picture: Picture, spot: tuple[float, float, float]) -> None:
-        """A torch's beam on the ground: the scene by day shows through."""
-        turns = np.linspace(0, 2 * np.pi, 17)[:-1]
-        ring = np.stack([spot[0] + 0.9 * np.cos(turns), spot[1] + 0.9 * np.sin(turns), np.zeros(16)], axis=1)
-        flat, away = self._stage.lens.project(ring)
-        if away.min() < 0.5:
-            return
-        reach = window(flat, *self._size, 30.0)
-        if reach is None:
-            return
-        x0, x1, y0, y1 = reach
-        xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
-        soft = max(6.0, float(np.ptp(flat[:, 1])) * 0.45)
-        mask = coverage(flat, xs, ys, soft) * np.float32(0.55 * spot[2])
-        self._board.beam(picture, self._background("day"), mask, (x0, y0))
-
-    def _movers(self, picture: Picture, cast: Cast, shares: tuple[float, float, float]) -> None:
-        """People and cars, the farthest first."""
-        eye = self._stage.lens.eye
-        for car in cast.cars:
-            if car.lights:
-                self._headlights(picture, car)
-
-        def far(mover: Actor | Car) -> float:
-            x, y = (mover.at[0], mover.at[1]) if isinstance(mover, Actor) else (mover.x, mover.y)
-            return -float(np.hypot(x - eye[0], y - eye[1]))
-
-        if cast.cat is not None:
-            self._cat(picture, cast.cat, shares)
-        for mover in sorted((*cast.people, *cast.cars), key=far):
-            if isinstance(mover, Actor):
-                self._person(picture, mover, shares)
-            else:
-                self._car(picture, mover, shares)
-        for prop in cast.props:
-            self._prop(picture, prop, shares)
-
-    def _car(self, picture: Picture, car: Car, shares: tuple[float, float, float]) -> None:
-        cut = self._cars.cut(car)
-        if cut is None:
-            return
-        self._board.darken(picture, cut.shadow, cut.corner, self._depth, cut.distance)
-        tint = self._tint((car.x, car.y, 1.0), shares)
-        self._board.put(picture, cut.sprite, cut.at, self._depth, (cut.distance, cut.distance), tint)
-        for place, strength in self._cars.lamps(car):
-            self._board.shine(picture, place, strength, red=False)
-
-    def _cat(
-        self, picture: Picture, cat: tuple[float, float, float, float], shares: tuple[float, float, float]
-    ) -> None:
-        at = (cat[0], cat[1], 0.0)
-        flat, away = self._stage.lens.project(np.array([at]))
-        if away[0] < 1.0:
-            return
-        sprite = self._figures.cat(at, cat[2], cat[3])
-        where, distance = (round(float(flat[0, 0])), round(float(flat[0, 1]))), float(away[0])
-        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._depth, distance)
-        self._board.put(
-            picture, sprite, where, self._depth, (distance, distance), self._tint((cat[0], cat[1], 0.3), shares)
-        )
-
-    def _prop(self, picture: Picture, prop: Prop, shares: tuple[float, float, float]) -> None:
-        sprite = packet(self._stage.lens, prop.at, prop.size, prop.paint)
-        if sprite is not None:
-            flat, away = self._stage.lens.project(np.array([prop.at]))
-            where, distance = (round(float(flat[0, 0])), round(float(flat[0, 1]))), float(away[0])
-            self._board.put(picture, sprite, where, self._depth, (distance, distance), self._tint(prop.at, shares))
-
-    def _headlights(self, picture: Picture, car: Car) -> None:
-        found = self._cars.beam(car)
-        if found is not None:
-            mask, corner = found
-            self._board.beam(picture, self._background("day"), mask, corner)
-
-    def _person(self, picture: Picture, actor: Actor, shares: tuple[float, float, float]) -> None:
-        flat, away = self._stage.lens.project(np.array([actor.at, (actor.at[0], actor.at[1], actor.look.tall)]))
-        if away.min() < 0.8:
-            return
-        sprite, _ = self._figures.sprite(actor.look, actor.pose, actor.at, actor.heading)
-        tint = self._tint((actor.at[0], actor.at[1], 1.2), shares)
-        where = (round(float(flat[0, 0])), round(float(flat[0, 1])))
-        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._depth, float(away[0]))
-        self._board.put(picture, sprite, where, self._depth, (float(away[1]), float(away[0])), tint)
-
-    def _tint(self, place: Vector, shares: tuple[float, float, float]) -> Tint:
-        total = np.zeros(3, np.float32)
-        for name, share in zip(_NAMES, shares, strict=True):
-            if share > 0:
-                total += self._stage.light_at(self._lights[name], place) * np.float32(share)
-        mono = shares[2] > 0.5 and self._lights["night"].mono
-        return Tint.of(total, mono=mono)
+    def smaller(self, picture: Picture, width: int, height: int) -> Picture:
+        """The same for the substream, its strip cell for cell."""
+        made = picture.resized(width, height)
+        strip = bar_height(height)
+        made.y[-strip:] = picture.y[-3, (np.arange(width) * picture.y.shape[1] // width)]
+        for plane in (made.u, made.v):
+            plane[-(strip // 2) :] = 128
+        return made
 
     def _grain(self, y: NDArray[np.uint8], frame: int, night: float) -> None:
-        """Noise on half of the lines by day (the camera's own filter took the rest), on all at night."""
+        """Noise on one half of the picture after the other by day, on all of it at night."""
         height, width = y.shape
         x, top = frame * 37 % _NOISE_SPARE, frame * 23 % _NOISE_SPARE
         part = self._noise[top : top + height // 2, x : x + width]
-        upper = frame % 2 == 0
-        if night > 0.3 or upper:
-            np.add(y[: height // 2], part, out=y[: height // 2])
-        if night > 0.3 or not upper:
-            np.add(y[height // 2 : height // 2 * 2], part, out=y[height // 2 : height // 2 * 2])
+        for half, rows in enumerate((slice(0, height // 2), slice(height // 2, height // 2 * 2))):
+            if night > 0.3 or frame % 2 == half:
+                np.add(y[rows], part, out=y[rows])
 
-    def _line(self, y: NDArray[np.uint8], frame: int, now_90k: int) -> None:
+    def _burn_in(self, y: NDArray[np.uint8], frame: int, now_90k: int) -> None:
         """Date, local time to a tenth, the camera's name, the frame's number."""
         tall = max(18, self._size[1] // 24)
         margin = tall // 2
@@ -220,17 +110,128 @@ class SceneArtist:
         after = write(y, number[:-2], (margin, foot), tall)
         write(y, number[-2:], (after, foot), tall)
 
-    def smaller(self, picture: Picture, width: int, height: int) -> Picture:
-        """The same for the substream, with a strip of its own."""
-        made = picture.shrunk(width, height)
-        strip = bar_height(height)
-        cells = picture.y[-3, (np.arange(width) * picture.y.shape[1] // width)]
-        made.y[-strip:] = cells
-        made.u[-strip // 2 :] = made.v[-strip // 2 :] = 128
-        return made
+    # ------------------------------------------------------------------------------------------------ what moves
 
+    def _perform(self, picture: Picture, cast: Cast, shares: Shares) -> None:
+        """People, cars, packets and the cat, the farthest first."""
+        for car in cast.cars:
+            if car.lights:
+                self._headlights(picture, car)
+        if cast.torch is not None:
+            self._torch(picture, cast.torch)
+        if cast.cat is not None:
+            self._cat(picture, cast.cat, shares)
+        movers: list[Actor | Car | Prop] = [*cast.people, *cast.cars, *cast.props]
+        for mover in sorted(movers, key=self._nearness):
+            if isinstance(mover, Actor):
+                self._person(picture, mover, shares)
+            elif isinstance(mover, Car):
+                self._car(picture, mover, shares)
+            else:
+                self._prop(picture, mover, shares)
 
-def _mix(a: NDArray[np.uint8], b: NDArray[np.uint8], share: int) -> NDArray[np.uint8]:
-    """`share` of 256 parts of a, the rest of b."""
-    mixed: NDArray[np.uint16] = a * np.uint16(share) + b * np.uint16(256 - share)
-    return (mixed >> 8).astype(np.uint8)
+    def _nearness(self, mover: Actor | Car | Prop) -> float:
+        x, y = (mover.x, mover.y) if isinstance(mover, Car) else mover.at[:2]
+        return -float(np.hypot(x - self._lens.eye[0], y - self._lens.eye[1]))
+
+    def _pixel(self, at: Vector) -> tuple[tuple[int, int], float]:
+        flat, away = self._lens.project(np.array([at]))
+        distance = float(away[0])
+        if distance < 0.8:
+            return (0, 0), distance
+        return (round(float(flat[0, 0])), round(float(flat[0, 1]))), distance
+
+    def _person(self, picture: Picture, actor: Actor, shares: Shares) -> None:
+        where, distance = self._pixel(actor.at)
+        _, head = self._pixel((actor.at[0], actor.at[1], actor.look.tall))
+        if min(distance, head) < 0.8:
+            return
+        sprite = self._figures.sprite(actor.look, actor.pose, actor.at, actor.heading)
+        tint = self._tint((actor.at[0], actor.at[1], 1.2), shares)
+        if any(self._backdrop.lights["day"].sun) and shares[0] > 0.3:
+            self._long_shadow(picture, actor, shares[0])
+        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.depth, distance)
+        self._board.put(picture, sprite, where, self._backdrop.depth, (head, distance), tint)
+
+    def _long_shadow(self, picture: Picture, actor: Actor, day: float) -> None:
+        """Somebody's shadow in the sun, on level ground."""
+        sun = self._scene.sun
+        run = np.array((-sun[0] / sun[2], -sun[1] / sun[2], 0.0)) * actor.look.tall
+        aside = np.array((-run[1], run[0], 0.0)) / max(float(np.hypot(run[0], run[1])), 1e-6) * 0.17
+        foot = np.array((actor.at[0], actor.at[1], 0.0))
+        outline = np.array(
+            [foot - aside * 0.6, foot + run * 0.8 - aside, foot + run, foot + run * 0.8 + aside, foot + aside * 0.6]
+        )
+        found = self._outline(outline, 3.0)
+        if found is not None:
+            cover, corner, distance = found
+            left = np.rint(256 - 105 * day * cover).astype(np.uint16)
+            self._board.darken(picture, left, corner, self._backdrop.depth, distance)
+
+    def _outline(self, corners: Points, soft: float) -> tuple[NDArray[np.float32], tuple[int, int], float] | None:
+        """A patch on the ground: its mask, the mask's corner, the mean distance."""
+        flat, away = self._lens.project(corners)
+        reach = window(flat, *self._size, soft) if away.min() > 0.8 else None
+        if reach is None:
+            return None
+        x0, x1, y0, y1 = reach
+        xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)
+        return coverage(flat, xs, ys, soft), (x0, y0), float(away.mean())
+
+    def _car(self, picture: Picture, car: Car, shares: Shares) -> None:
+        cut = self._cars.cut(car)
+        if cut is None:
+            return
+        depth = self._backdrop.depth
+        self._board.darken(picture, cut.shadow, cut.corner, depth, cut.distance)
+        tint = self._tint((car.x, car.y, 1.0), shares)
+        self._board.put(picture, cut.sprite, cut.at, depth, (cut.distance, cut.near - 0.5), tint)
+        for place, strength in self._cars.lamps(car):
+            self._board.shine(picture, place, strength)
+
+    def _cat(self, picture: Picture, cat: tuple[float, float, float, float], shares: Shares) -> None:
+        at = (cat[0], cat[1], 0.0)
+        where, distance = self._pixel(at)
+        if distance < 0.8:
+            return
+        sprite = self._figures.cat(at, cat[2], cat[3])
+        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.depth, distance)
+        tint = self._tint((cat[0], cat[1], 0.3), shares)
+        self._board.put(picture, sprite, where, self._backdrop.depth, (distance, distance), tint)
+
+    def _prop(self, picture: Picture, prop: Prop, shares: Shares) -> None:
+        sprite = packet(self._lens, prop.at, prop.size, prop.paint)
+        if sprite is not None:
+            where, distance = self._pixel(prop.at)
+            tint = self._tint(prop.at, shares)
+            self._board.put(picture, sprite, where, self._backdrop.depth, (distance, distance), tint)
+
+    def _headlights(self, picture: Picture, car: Car) -> None:
+        found = self._cars.beam(car)
+        if found is not None:
+            mask, corner = found
+            self._board.beam(picture, self._backdrop.bright(), mask, corner)
+
+    def _torch(self, picture: Picture, spot: tuple[float, float, float]) -> None:
+        """A torch's beam on the ground: the scene by day shows through."""
+        turns = np.linspace(0, 2 * np.pi, 17)[:-1]
+        ring = np.stack([spot[0] + 0.9 * np.cos(turns), spot[1] + 0.9 * np.sin(turns), np.zeros(16)], axis=1)
+        found = self._outline(ring, 30.0)
+        if found is not None:
+            mask, corner, _ = found
+            self._board.beam(picture, self._backdrop.bright(), mask * np.float32(0.6 * spot[2]), corner)
+
+    def _tint(self, place: Vector, shares: Shares) -> Tint:
+        """How the light of a place, to the half metre, changes a cut-out."""
+        key = (round(place[0] * 2), round(place[1] * 2), round(place[2]), shares)
+        kept = self._tints.get(key)
+        if kept is None:
+            total = np.zeros(3, np.float32)
+            for name, share in zip(NAMES, shares, strict=True):
+                if share > 0:
+                    total += light_at(self._backdrop.lights[name], place) * np.float32(share)
+            mono = shares[2] > 0.5 and self._backdrop.lights["night"].mono
+            if len(self._tints) > 500:
+                self._tints.clear()
+            kept = self._tints[key] = Tint.of(total, mono=mono)
+        return kept

@@ -26,9 +26,13 @@ class BackDoor:
 
     sun = _SUN
 
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """Where the camera hangs."""
+        return Lens((3.3, -0.4, 3.7), (-0.7, 5.2, 0.45), 74.0, size)
+
     def stage(self, size: tuple[int, int]) -> Stage:
         """Paint the yard."""
-        stage = Stage(Lens((3.3, -0.4, 3.7), (-0.7, 5.2, 0.45), 74.0, size))
+        stage = Stage(self.lens(size))
         stage.face(floor(-3, 14, -1, 13), rough(shade("#7b7973"), grain=0.13))
         for y in (2.2, 5.2, 8.2):
             stage.decal(floor(-3, 9, y, y + 0.03, 0.002), shade("#45433f"), alpha=0.6)
@@ -137,15 +141,37 @@ class BackDoor:
     def light(self, name: str) -> Light:
         """Sun by day; at night the camera's own infra-red, and no colour."""
         if name == "day":
-            return Light(sky=(0.60, 0.66, 0.76), ground=(0.28, 0.26, 0.23), sun=(1.45, 1.36, 1.2), sun_from=_SUN, glow=0.25,
-                         backdrop=((0.25, 0.45, 0.85), (0.7, 0.82, 0.95)), exposure=0.95)  # fmt: skip
+            return Light(
+                sky=(0.60, 0.66, 0.76),
+                ground=(0.28, 0.26, 0.23),
+                sun=(1.45, 1.36, 1.2),
+                sun_from=_SUN,
+                glow=0.25,
+                backdrop=((0.25, 0.45, 0.85), (0.7, 0.82, 0.95)),
+                exposure=0.95,
+            )
         door = Lamp(at=(-2.6, _DOOR[1], 2.55), colour=(1.9, 1.5, 0.95))
         if name == "dusk":
-            return Light(sky=(0.20, 0.19, 0.25), ground=(0.12, 0.10, 0.09), sun=(0.3, 0.16, 0.07), sun_from=(0.8, 0.2, 0.3),
-                         lamps=(door,), glow=0.8, backdrop=((0.13, 0.18, 0.38), (0.9, 0.45, 0.2)), exposure=1.15)  # fmt: skip
+            return Light(
+                sky=(0.20, 0.19, 0.25),
+                ground=(0.12, 0.10, 0.09),
+                sun=(0.3, 0.16, 0.07),
+                sun_from=(0.8, 0.2, 0.3),
+                lamps=(door,),
+                glow=0.8,
+                backdrop=((0.13, 0.18, 0.38), (0.9, 0.45, 0.2)),
+                exposure=1.15,
+            )
         own = Lamp(at=(3.3, -0.4, 3.7), colour=(17.0, 17.0, 17.0), aim=(-0.7, 6.0, 0.2), cone=(0.72, 0.97))
-        return Light(sky=(0.02, 0.02, 0.02), ground=(0.012, 0.012, 0.012), lamps=(own, door), glow=0.8,
-                     backdrop=((0.004, 0.004, 0.004), (0.01, 0.01, 0.01)), exposure=1.0, mono=True)  # fmt: skip
+        return Light(
+            sky=(0.02, 0.02, 0.02),
+            ground=(0.012, 0.012, 0.012),
+            lamps=(own, door),
+            glow=0.8,
+            backdrop=((0.004, 0.004, 0.004), (0.01, 0.01, 0.01)),
+            exposure=1.0,
+            mono=True,
+        )
 
     def cast(self, elapsed_s: float, night: float) -> Cast:
         """Somebody with rubbish, a break in the sun, a delivery; a cat, mostly at night."""

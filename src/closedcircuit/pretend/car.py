@@ -167,8 +167,7 @@ def park(stage: Stage, car: Car, sun: tuple[float, float, float]) -> None:
 def packet(lens: Lens, at: tuple[float, float, float], size: tuple[float, float, float], paint: str) -> Sprite | None:
     """A small box, cut out."""
     x, y, z = (n / 2 for n in size)
-    low, high = np.array(at) - (x, y, 0.0), np.array(at) + (x, y, 2 * z)
-    (x0, y0, z0), (x1, y1, z1) = low, high
+    x0, x1, y0, y1, z0, z1 = at[0] - x, at[0] + x, at[1] - y, at[1] + y, at[2], at[2] + 2 * z
     sides = (
         (((x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)), 0.72),
         (((x1, y0, z0), (x1, y1, z0), (x1, y1, z1), (x1, y0, z1)), 0.85),
@@ -189,13 +188,14 @@ def packet(lens: Lens, at: tuple[float, float, float], size: tuple[float, float,
 
 
 class CutCar(msgspec.Struct, frozen=True):
-    """A car ready to paste: its sprite, its shadow on the ground and that one's corner, distances of far and near end."""
+    """A car ready to paste: its sprite, its shadow on the ground and that one's corner."""
 
     sprite: Sprite
     at: tuple[int, int]
     shadow: NDArray[np.uint16]  # light left, of 256
     corner: tuple[int, int]
-    distance: float
+    distance: float  # of its middle
+    near: float  # of its nearest part
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -243,7 +243,7 @@ class Cars:
                 self._kept.popitem(last=False)
         at = (round(float(flat[0, 0])), round(float(flat[0, 1])))
         corner = (kept.corner[0] + at[0] - kept.at[0], kept.corner[1] + at[1] - kept.at[1])
-        return CutCar(kept.sprite, at, kept.shadow, corner, distance)
+        return CutCar(kept.sprite, at, kept.shadow, corner, distance, kept.near + distance - kept.distance)
 
     def lamps(self, car: Car) -> list[tuple[tuple[int, int], float]]:
         """Pixels and strengths of the headlights that shine into the lens."""
@@ -292,7 +292,7 @@ class Cars:
         foot = (round(float(flat[-1, 0])), round(float(flat[-1, 1])))
         shadow, corner = self._shadow(car)
         at = (foot[0] + int(low[0]), foot[1] + int(low[1]))
-        return CutCar(cut_out(rgb, alpha, foot), at, shadow, corner, float(away[-1]))
+        return CutCar(cut_out(rgb, alpha, foot), at, shadow, corner, float(away[-1]), float(away.min()))
 
     def _toned(self, face: _Face, normal: Points) -> Floats:
         tone = 0.50 + 0.26 * max(0.0, float(normal[2])) + 0.30 * max(0.0, float(normal @ self._sun))
@@ -305,7 +305,7 @@ class Cars:
 
     @staticmethod
     def fill(rgb: Floats, alpha: Floats, corners: Points, colour: Floats) -> None:
-        """Paint a convex polygon, a little larger than it is: no seams between neighbours. `rgb` is (3, rows, columns)."""
+        """Paint a convex polygon, a bit enlarged: no seams between neighbours. `rgb` is (3, rows, columns)."""
         middle = corners.mean(axis=0)
         size = max(4.0, float((corners.max(axis=0) - corners.min(axis=0)).max()))
         corners = middle + (corners - middle) * (1 + 0.9 / size)

@@ -27,9 +27,13 @@ class CarPark:
 
     sun = _SUN
 
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """Where the camera hangs."""
+        return Lens((-1.8, 0.0, 6.1), (0.3, 15.2, 0.0), 72.0, size)
+
     def stage(self, size: tuple[int, int]) -> Stage:
         """Paint the ground, what grows and stands around it, and the cars that stay."""
-        stage = Stage(Lens((-1.8, 0.0, 6.1), (0.3, 15.2, 0.0), 72.0, size))
+        stage = Stage(self.lens(size))
         self._beyond(stage)
         stage.face(floor(-40, 40, 1.0, 21.0), rough(shade("#6c6d6e"), grain=0.10), gloss=0.02)
         self._marks(stage)
@@ -149,8 +153,15 @@ class CarPark:
     def light(self, name: str) -> Light:
         """Sun by day, a red evening, lamps at night."""
         if name == "day":
-            return Light(sky=(0.62, 0.70, 0.82), ground=(0.25, 0.24, 0.22), sun=(1.75, 1.62, 1.40), sun_from=_SUN, glow=0.0,
-                         backdrop=((0.22, 0.42, 0.85), (0.66, 0.80, 0.95)), exposure=0.92)  # fmt: skip
+            return Light(
+                sky=(0.62, 0.70, 0.82),
+                ground=(0.25, 0.24, 0.22),
+                sun=(1.75, 1.62, 1.40),
+                sun_from=_SUN,
+                glow=0.0,
+                backdrop=((0.22, 0.42, 0.85), (0.66, 0.80, 0.95)),
+                exposure=0.92,
+            )
         lamps = tuple(
             Lamp(at=(x, y - 0.25, 5.5), colour=(80.0, 61.0, 35.0), aim=(x, y - 4.0, 0.0), cone=(0.1, 0.8))
             for x, y in _LAMPS
@@ -158,10 +169,24 @@ class CarPark:
         door = Lamp(at=(-1.8, 1.0, 3.2), colour=(15.0, 14.0, 12.0), aim=(-1.8, 6.0, 0.0), cone=(0.1, 0.9))
         if name == "dusk":
             soft = tuple(Lamp(at=a.at, colour=(11.0, 8.4, 4.6), aim=a.aim, cone=a.cone) for a in lamps)
-            return Light(sky=(0.20, 0.19, 0.26), ground=(0.12, 0.10, 0.09), sun=(0.55, 0.27, 0.10), sun_from=(-0.9, 0.25, 0.22),
-                         lamps=(*soft, door), glow=0.8, backdrop=((0.13, 0.18, 0.38), (0.95, 0.46, 0.20)), exposure=1.0)  # fmt: skip
-        return Light(sky=(0.030, 0.038, 0.062), ground=(0.012, 0.012, 0.014), lamps=(*lamps, door), glow=1.0,
-                     backdrop=((0.004, 0.006, 0.014), (0.030, 0.028, 0.034)), exposure=0.85)  # fmt: skip
+            return Light(
+                sky=(0.20, 0.19, 0.26),
+                ground=(0.12, 0.10, 0.09),
+                sun=(0.55, 0.27, 0.10),
+                sun_from=(-0.9, 0.25, 0.22),
+                lamps=(*soft, door),
+                glow=0.8,
+                backdrop=((0.13, 0.18, 0.38), (0.95, 0.46, 0.20)),
+                exposure=1.0,
+            )
+        return Light(
+            sky=(0.030, 0.038, 0.062),
+            ground=(0.012, 0.012, 0.014),
+            lamps=(*lamps, door),
+            glow=1.0,
+            backdrop=((0.004, 0.006, 0.014), (0.030, 0.028, 0.034)),
+            exposure=0.85,
+        )
 
     def cast(self, elapsed_s: float, night: float) -> Cast:
         """Cars on their way, drivers on theirs, passers-by beyond the hedge."""

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from closedcircuit.pretend.lens import Floats, Lens, Points, Vector, coverage
+from closedcircuit.pretend.lens import Floats, Lens, Points, Vector, centres, coverage
 from closedcircuit.pretend.stage import to_yuv
 
 Plane = NDArray[np.uint8]
@@ -65,8 +65,8 @@ class Figures:
         self._kept: OrderedDict[tuple[object, ...], Sprite] = OrderedDict()
         self._keep = keep
 
-    def sprite(self, look: Look, pose: Pose, at: Vector, heading: float) -> tuple[Sprite, float]:
-        """The cut-out of somebody who stands at `at` and faces `heading` (radians, 0 = +x), and its distance."""
+    def sprite(self, look: Look, pose: Pose, at: Vector, heading: float) -> Sprite:
+        """The cut-out of somebody who stands at `at` and faces `heading` (radians, 0 = +x)."""
         eye = self._lens.eye
         flat, away = self._lens.project(np.array([at]))
         distance = float(away[0])
@@ -74,25 +74,26 @@ class Figures:
         bearing = float(np.arctan2(at[1] - eye[1], at[0] - eye[0]))
         turn = round((heading - bearing) / (2 * np.pi) * 32) % 32
         size = round(float(np.log(distance)) * 32)
-        tilt = round(float((flat[0, 1] / self._lens.height)) * 8)
-        swing = round(pose.phase * 16) % 16 if pose.stride > 0.05 else 0
+        tilt = round(float(flat[0, 1]) / self._lens.height * 8)
+        swing = round(pose.phase * 12) % 12 if pose.stride > 0.05 else 0
         key = (look, turn, size, tilt, swing, round(pose.stride * 3), round(pose.reach * 5))
         kept = self._kept.get(key)
         if kept is None:
-            settled = Pose(swing / 16, round(pose.stride * 3) / 3, round(pose.reach * 5) / 5)
+            settled = Pose(swing / 12, round(pose.stride * 3) / 3, round(pose.reach * 5) / 5)
             kept = self._kept[key] = self._draw(look, settled, at, heading)
             if len(self._kept) > self._keep:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(key)
-        return kept, distance
+        return kept
 
     def cat(self, at: Vector, heading: float, phase: float) -> Sprite:
         """The cat, which is drawn anew each time: it is small."""
         return self._cut(_cat_body(phase), at, heading)
 
     def _draw(self, look: Look, pose: Pose, at: Vector, heading: float) -> Sprite:
-        return self._cut(_body(look, pose), at, heading)
+        fine = self._lens.focal * look.tall / float(np.hypot(*(self._lens.eye - at)[:2])) > 150  # pixels tall
+        return self._cut(_body(look, pose, fine=fine), at, heading)
 
     def _cut(self, parts: list[_Part], at: Vector, heading: float) -> Sprite:
         ahead = np.array([np.cos(heading), np.sin(heading), 0.0])
@@ -121,10 +122,10 @@ class Figures:
 
 def cut_out(rgb: NDArray[np.float32], alpha: NDArray[np.float32], foot: tuple[int, int]) -> Sprite:
     """A sprite of display values (3, rows, columns), 0 to 1, that are already multiplied by alpha."""
-    y, u, v = to_yuv(np.moveaxis(np.clip(rgb / np.maximum(alpha, 1e-3), 0, 1), 0, 2))
+    y, u, v = to_yuv(np.clip(rgb / np.maximum(alpha, np.float32(1e-3)), 0, 1))
     wide = np.rint(alpha * 256).astype(np.uint16)
-    small = (wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]) >> 2
-    return Sprite(y, u, v, wide, small, foot)
+    total: NDArray[np.uint16] = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]
+    return Sprite(y, u, v, wide, total >> np.uint16(2), foot)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -142,7 +143,7 @@ def _rgb(text: str, level: float = 1.0) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _body(look: Look, pose: Pose) -> list[_Part]:
+def _body(look: Look, pose: Pose, *, fine: bool) -> list[_Part]:
     h, w = look.tall, look.broad
     swing = np.sin(2 * np.pi * pose.phase) * pose.stride
     lift = 0.012 * h * np.cos(4 * np.pi * pose.phase) * pose.stride
@@ -166,7 +167,7 @@ def _body(look: Look, pose: Pose) -> list[_Part]:
         bib = ((lean + 0.055 * h, -0.05 * h, 0.70 * h), (lean + 0.055 * h, 0.05 * h, 0.70 * h))
         hem = ((0.06 * h, 0.06 * h, 0.36 * h), (0.06 * h, -0.06 * h, 0.36 * h))
         parts.append(_Part(*bib, 0.022 * h, 0.022 * h, _rgb(look.apron), -0.06, hem))
-    parts += _head(look, lean, lift)
+    parts += _head(look, lean, lift, fine=fine)
     if look.pack:
         parts.append(
             _Part((lean - 0.10 * h, 0, 0.76 * h), (-0.11 * h, 0, 0.60 * h), 0.075 * h, 0.085 * h, _rgb(look.pack))
@@ -192,8 +193,9 @@ def _cat_body(phase: float) -> list[_Part]:
         _Part((-0.21, 0, 0.25), (-0.33, wave, 0.33), 0.017, 0.015, fur),
         _Part((-0.33, wave, 0.33), (-0.38, wave * 2, 0.43), 0.015, 0.012, light),
     ]
-    for side in (-0.024, 0.024):
-        parts.append(_Part((0.20, side, 0.315), (0.196, side * 1.25, 0.345), 0.014, 0.004, fur, -0.03))
+    parts += [
+        _Part((0.20, side, 0.315), (0.196, side * 1.25, 0.345), 0.014, 0.004, fur, -0.03) for side in (-0.024, 0.024)
+    ]
     for x, side, moved in (
         (0.13, 0.03, swing[0]),
         (0.13, -0.03, swing[1]),
@@ -242,7 +244,7 @@ def _arm(look: Look, pose: Pose, sign: float, joint: tuple[float, float, float],
     ]
 
 
-def _head(look: Look, lean: float, lift: float) -> list[_Part]:
+def _head(look: Look, lean: float, lift: float, *, fine: bool) -> list[_Part]:
     h = look.tall
     x, z = lean + 0.012 * h, 0.918 * h + lift
     skin, hair = _rgb(look.skin), _rgb(look.hair)
@@ -251,12 +253,11 @@ def _head(look: Look, lean: float, lift: float) -> list[_Part]:
         _Part((x + 0.008 * h, 0, z - 0.016 * h), (x, 0, z + 0.010 * h), 0.052 * h, 0.058 * h, skin, -0.01),
         _Part((x - 0.018 * h, 0, z + 0.006 * h), (x - 0.004 * h, 0, z + 0.024 * h), 0.058 * h, 0.055 * h, hair, 0.0),
     ]
-    for eye in (-0.021 * h, 0.021 * h):
-        parts.append(
-            _Part((x + 0.057 * h, eye, z), (x + 0.057 * h, eye, z), 0.0065 * h, 0.0065 * h, _rgb("#2a211c"), 0.01)
-        )
-    lip = (x + 0.052 * h, -0.012 * h, z - 0.032 * h)
-    parts.append(_Part(lip, (lip[0], -lip[1], lip[2]), 0.004 * h, 0.004 * h, _rgb(look.skin, 0.62), 0.0))
+    if fine:
+        eyes = ((x + 0.057 * h, side * 0.021 * h, z) for side in (-1.0, 1.0))
+        parts += [_Part(eye, eye, 0.0065 * h, 0.0065 * h, _rgb("#2a211c"), 0.01) for eye in eyes]
+        lip = (x + 0.052 * h, -0.012 * h, z - 0.032 * h)
+        parts.append(_Part(lip, (lip[0], -lip[1], lip[2]), 0.004 * h, 0.004 * h, _rgb(look.skin, 0.62), 0.0))
     if look.long_hair:
         parts.append(_Part((x - 0.03 * h, 0, z), (x - 0.035 * h, 0, z - 0.10 * h), 0.052 * h, 0.045 * h, hair, 0.1))
     if look.cap:
@@ -292,7 +293,7 @@ def _grid(corners: Points, reach: float, canvas: _Canvas) -> tuple[tuple[slice, 
     y0, y1 = max(0, int(corners[:, 1].min() - reach)), min(height, int(corners[:, 1].max() + reach) + 1)
     if x0 >= x1 or y0 >= y1:
         return None
-    xs, ys = np.arange(x0, x1, dtype=np.float32) + 0.5, np.arange(y0, y1, dtype=np.float32) + 0.5
+    xs, ys = centres(x0, x1), centres(y0, y1)
     return (slice(y0, y1), slice(x0, x1)), xs, ys
 
 
@@ -314,7 +315,7 @@ def _limb(canvas: _Canvas, ends: Points, radii: Points, colour: tuple[float, flo
     (ax, ay), (bx, by) = ends
     xs, ys = (xs - np.float32(ax))[None, :], (ys - np.float32(ay))[:, None]
     dx, dy = np.float32(bx - ax), np.float32(by - ay)
-    along = np.clip((xs * dx + ys * dy) / np.float32(max(dx * dx + dy * dy, 1e-6)), 0, 1)
+    along = np.clip((xs * dx + ys * dy) / np.float32(max(float(dx * dx + dy * dy), 1e-6)), 0, 1)
     px, py = xs - along * dx, ys - along * dy
     radius = np.float32(radii[0]) + along * np.float32(radii[1] - radii[0])
     cover = np.clip(radius - np.sqrt(px * px + py * py) + np.float32(0.5), 0, 1)
@@ -334,7 +335,7 @@ def _trunk(canvas: _Canvas, corners: Points, radius: float, colour: tuple[float,
     for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
         px, py = (xs - np.float32(ax))[None, :], (ys - np.float32(ay))[:, None]
         dx, dy = np.float32(bx - ax), np.float32(by - ay)
-        along = np.clip((px * dx + py * dy) / np.float32(max(dx * dx + dy * dy, 1e-6)), 0, 1)
+        along = np.clip((px * dx + py * dy) / np.float32(max(float(dx * dx + dy * dy), 1e-6)), 0, 1)
         np.minimum(away, (px - along * dx) ** 2 + (py - along * dy) ** 2, out=away)
     away = np.sqrt(away, out=away)
     away[coverage(corners, xs, ys) > 0.5] *= -1

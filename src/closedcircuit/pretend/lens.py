@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Vector = tuple[float, float, float]
 
 NEAR = 0.15
@@ -45,7 +46,8 @@ class Lens:
 
     def seen(self, points: Points) -> Points:
         """World points (N, 3) in the lens's own axes: right, up, away."""
-        return (points - self.eye) @ self._axes
+        turned: Points = (points - self.eye) @ self._axes
+        return turned
 
     def flat(self, seen: Points) -> Points:
         """Points in the lens's axes to pixels (N, 2), y downwards."""
@@ -60,12 +62,12 @@ class Lens:
         seen = self.seen(points)
         return self.flat(seen), seen[:, 2]
 
-    def rays(self, xs: Floats, ys: Floats) -> Floats:
-        """Directions (rows, columns, 3) through pixel centres, of length 1 along the axis: a point is eye + z * ray."""
-        across = ((xs - self.width / 2) / self.focal)[None, :, None]
-        down = ((ys - self.height / 2) / self.focal)[:, None, None]
-        made: Floats = (self.forward + across * self.right - down * self.up).astype(np.float32)
-        return made
+    def rays(self, xs: Floats | np.float32, ys: Floats) -> Floats:
+        """Directions through pixels, of length 1 along the axis: a point is eye + z * ray. Shape (3, *that of both)."""
+        across = (xs - np.float32(self.width / 2)) * np.float32(1 / self.focal)
+        down = (ys - np.float32(self.height / 2)) * np.float32(1 / self.focal)
+        axes = zip(self.forward, self.right, self.up, strict=True)
+        return np.stack([(across * np.float32(r) + np.float32(f)) - down * np.float32(u) for f, r, u in axes])
 
 
 def clip_near(seen: Points) -> Points:
@@ -79,6 +81,12 @@ def clip_near(seen: Points) -> Points:
         if (a[2] >= NEAR) != (b[2] >= NEAR):
             kept.append(a + (b - a) * ((NEAR - a[2]) / (b[2] - a[2])))
     return np.array(kept).reshape(-1, 3)
+
+
+def centres(first: int, last: int) -> Floats:
+    """Coordinates of the middles of pixels."""
+    made: Floats = np.arange(first, last, dtype=np.float32) + np.float32(0.5)
+    return made
 
 
 def coverage(corners: Points, xs: Floats, ys: Floats, soft: float = 1.0) -> Floats:

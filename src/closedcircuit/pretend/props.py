@@ -148,16 +148,16 @@ def tiles(size: float, colour: Colour, joint: Colour, *, vary: float = 0.06) -> 
     """A tiled floor, each tile a little different."""
 
     def texture(place: Floats) -> Floats:
-        across, along = place[..., 0] / size, place[..., 1] / size
+        across, along = place[0] / size, place[1] / size
         column, row = np.floor(across), np.floor(along)
         wild = np.sin(column * 12.9898 + row * 78.233) * 43758.547
         tone = 1 + (wild - np.floor(wild) - 0.5) * np.float32(2 * vary)
         # A joint of constant width in metres fades with distance, as it would through a lens.
         edge = np.minimum(np.minimum(across - column, column + 1 - across), np.minimum(along - row, row + 1 - along))
-        blur = np.maximum(place[..., 1], 1.0) * np.float32(0.0016 / size)
+        blur = np.maximum(place[1], 1.0) * np.float32(0.0016 / size)
         line = np.clip(1 - edge / (np.float32(0.008 / size) + blur), 0, 1) * np.clip(0.012 / size / blur, 0.1, 1)
-        made = np.array(colour, np.float32) * tone[..., None]
-        made += (np.array(joint, np.float32) - made) * line[..., None]
+        made = np.array(colour, np.float32)[:, None, None] * tone
+        made += (np.array(joint, np.float32)[:, None, None] - made) * line
         mixed: Floats = made
         return mixed
 
@@ -168,15 +168,15 @@ def bricks(axis: int, colour: Colour, joint: Colour) -> Texture:
     """A brick wall that runs along the x (0) or y (1) axis."""
 
     def texture(place: Floats) -> Floats:
-        row = np.floor(place[..., 2] / 0.085)
-        along = place[..., axis] / 0.25 + (row % 2) * 0.5
+        row = np.floor(place[2] / 0.085)
+        along = place[axis] / 0.25 + (row % 2) * 0.5
         column = np.floor(along)
         wild = np.sin(column * 12.9898 + row * 78.233) * 43758.547
         tone = 1 + (wild - np.floor(wild) - 0.5) * np.float32(0.5)
-        up, side = place[..., 2] / 0.085 - row, along - column
+        up, side = place[2] / 0.085 - row, along - column
         line = np.clip(1 - np.minimum(np.minimum(up, 1 - up) * 0.085, np.minimum(side, 1 - side) * 0.25) / 0.009, 0, 1)
-        made = np.array(colour, np.float32) * tone[..., None]
-        made += (np.array(joint, np.float32) - made) * (line * 0.7)[..., None]
+        made = np.array(colour, np.float32)[:, None, None] * tone
+        made += (np.array(joint, np.float32)[:, None, None] - made) * (line * np.float32(0.7))
         mixed: Floats = made
         return mixed
 
@@ -187,11 +187,11 @@ def rough(colour: Colour, *, grain: float = 0.12, seed: float = 1.0) -> Texture:
     """Asphalt, concrete, plaster: blotches of several sizes."""
 
     def texture(place: Floats) -> Floats:
-        x, y, z = place[..., 0] + place[..., 2], place[..., 1], place[..., 2]
+        x, y, z = place[0] + place[2], place[1], place[2]
         blotch = np.sin(x * 0.9 + seed + np.sin(y * 1.3)) * np.sin(y * 1.1 + seed * 2 + np.sin(x * 0.7 + z))
         wild = np.sin(np.floor(x * 40) * 12.9898 + np.floor(y * 40) * 78.233 + np.floor(z * 40) * 37.7) * 43758.547
         tone = 1 + blotch * np.float32(grain * 0.7) + (wild - np.floor(wild) - 0.5) * np.float32(grain)
-        made: Floats = np.array(colour, np.float32) * tone[..., None]
+        made: Floats = np.array(colour, np.float32)[:, None, None] * tone.astype(np.float32)
         return made
 
     return texture

@@ -13,7 +13,7 @@ import numpy as np
 
 from closedcircuit.pretend.car import Car
 from closedcircuit.pretend.figure import Look, Pose
-from closedcircuit.pretend.lens import Vector
+from closedcircuit.pretend.lens import Lens, Vector
 from closedcircuit.pretend.stage import Light, Stage
 
 
@@ -50,6 +50,9 @@ class Scene(Protocol):
 
     sun: Vector
     """Where the light that shades moving things comes from."""
+
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """Where the camera hangs."""
 
     def stage(self, size: tuple[int, int]) -> Stage:
         """Paint what stands still; takes a few tenths of a second."""

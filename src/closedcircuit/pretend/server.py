@@ -2,7 +2,8 @@
 """The cameras' network side: one thread that answers RTSP and hands out what the studios (or the load simulator) make.
 
 `RtspServer` knows feeds, not pictures. A feed is one path (`shop-floor/main`); whoever fills it calls `publish` from
-any thread, or `deliver` from the server's own thread (in a timer). Everything not marked otherwise belongs to that thread.
+any thread, or `deliver` from the server's own thread (in a timer). Everything not marked otherwise belongs to that
+thread.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shop floor: aisles, a cold cabinet, the entrance; customers come, look, take and go. After hours a guard walks by."""
+"""The shop floor: aisles, a cold cabinet, the entrance. Customers come, look, take, go; after hours a guard walks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ class ShopFloor:
 
     sun = (0.2, -0.3, 0.9)
 
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """Where the camera hangs."""
+        return Lens((-3.75, 0.25, 2.78), (0.35, 5.4, 0.55), 80.0, size)
+
     def stage(self, size: tuple[int, int]) -> Stage:
         """Paint the room."""
-        stage = Stage(Lens((-3.75, 0.25, 2.78), (0.35, 5.4, 0.55), 80.0, size))
+        stage = Stage(self.lens(size))
         random = dice("shop-floor", "goods")
         stage.face(floor(-4, 4, 0, 11), tiles(0.6, shade("#b9b4a8"), shade("#6f6a60")), gloss=0.10)
         self._street(stage)
@@ -120,11 +124,23 @@ class ShopFloor:
         lamps += [Lamp(at=(3.2, y, 1.6), colour=(cold * 0.7, cold * 0.95, cold)) for y in (3.2, 6.8)]
         if name == "night":
             lamps.append(Lamp(at=(-2.8, 9.6, 2.6), colour=(0.35, 0.30, 0.2)))
-            return Light(sky=(0.012, 0.014, 0.020), ground=(0.008, 0.009, 0.012), lamps=tuple(lamps), glow=0.1,
-                         backdrop=((0.01, 0.012, 0.02), (0.02, 0.02, 0.03)), exposure=1.5)  # fmt: skip
+            return Light(
+                sky=(0.012, 0.014, 0.020),
+                ground=(0.008, 0.009, 0.012),
+                lamps=tuple(lamps),
+                glow=0.1,
+                backdrop=((0.01, 0.012, 0.02), (0.02, 0.02, 0.03)),
+                exposure=1.5,
+            )
         warm = 1.0 if name == "day" else 0.55
-        return Light(sky=(0.15, 0.15, 0.145), ground=(0.2, 0.19, 0.175), lamps=tuple(lamps), glow=1.0 if name == "day" else 0.85,
-                     backdrop=((0.8 * warm, 0.9 * warm, 1.0), (1.0, 0.95 * warm, 0.9 * warm)), exposure=1.5)  # fmt: skip
+        return Light(
+            sky=(0.15, 0.15, 0.145),
+            ground=(0.2, 0.19, 0.175),
+            lamps=tuple(lamps),
+            glow=1.0 if name == "day" else 0.85,
+            backdrop=((0.8 * warm, 0.9 * warm, 1.0), (1.0, 0.95 * warm, 0.9 * warm)),
+            exposure=1.5,
+        )
 
     def cast(self, elapsed_s: float, night: float) -> Cast:
         """Customers until closing time, somebody filling shelves, a guard at night."""
@@ -161,7 +177,7 @@ def post(stage: Stage, x: float, y: float) -> None:
 
 def closed_at(begins: float, elapsed_s: float, night: float) -> bool:
     """Whether a visit that began then would have begun after hours; those inside finish their way."""
-    return night > 0.35 and elapsed_s - begins < 12.0 or night > 0.8
+    return night > 0.8 or (night > 0.35 and elapsed_s - begins < 12.0)
 
 
 @lru_cache(maxsize=32)

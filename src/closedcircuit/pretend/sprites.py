@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Putting cut-outs on a picture: lit as their place is, hidden by what stands before them, with a shadow at their feet."""
+"""Putting cut-outs on a picture: lit as their place is, hidden by what stands before them, a shadow at their feet."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Board:
         place = picture.y[y0:y1, x0:x1]
         place[:] = place * keep >> 8
 
-    def shine(self, picture: Picture, at: tuple[int, int], strength: float, *, red: bool) -> None:
+    def shine(self, picture: Picture, at: tuple[int, int], strength: float) -> None:
         """A lamp that dazzles: a halo around pixel `at`."""
         size = 2 * max(6, int(26 * strength))
         halo = _halo(size)
@@ -131,7 +131,7 @@ class Board:
             return
         alpha = halo[y0 - y : y1 - y, x0 - x : x1 - x]
         place = picture.y[y0:y1, x0:x1]
-        place[:] = (place * (256 - alpha) + np.uint16(90 if red else 235) * alpha) >> 8
+        place[:] = (place * (256 - alpha) + np.uint16(235) * alpha) >> 8
 
     def rain(self, y: NDArray[np.uint8], frame: int, strength: float) -> None:
         """Streaks, somewhere else in every picture."""

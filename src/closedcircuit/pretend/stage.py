@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of a scene that stands still: surfaces are painted once, then lit for day, dusk and night.
 
-It is a small deferred renderer: faces leave colour, distance, normal and gloss per pixel; `lit` then reckons the light of
-each lamp at each pixel. Colours are linear light, 0 to 1; `shade("#8a7f70")` makes one from the usual notation.
+It is a small deferred renderer: faces leave colour, distance, normal and gloss per pixel; `lit` then reckons the light
+of each lamp at each pixel. Colours are linear light, 0 to 1; `shade("#8a7f70")` makes one from the usual notation.
 """
 
 from __future__ import annotations
@@ -13,11 +13,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from closedcircuit.pretend.lens import Floats, Lens, Points, Vector, clip_near, coverage, facing, unit, window
+from closedcircuit.pretend.lens import (
+    Floats,
+    Lens,
+    Points,
+    Vector,
+    centres,
+    clip_near,
+    coverage,
+    facing,
+    unit,
+    window,
+)
 
 Colour = tuple[float, float, float]
 Texture = Callable[[Floats], Floats]
-"""World positions (rows, columns, 3) to colours of the same shape."""
+"""World positions (3, rows, columns) to colours of the same shape."""
 FAR = 500.0
 
 
@@ -56,13 +67,15 @@ class Stage:
     def __init__(self, lens: Lens) -> None:
         self.lens = lens
         shape = (lens.height, lens.width)
-        self.albedo = np.zeros((*shape, 3), np.float32)
-        self.glow = np.zeros((*shape, 3), np.float32)
+        # Colours are planes (3, height, width): numpy is several times quicker along long rows.
+        self.albedo = np.zeros((3, *shape), np.float32)
+        self.glow = np.zeros((3, *shape), np.float32)
         self.depth = np.full(shape, FAR, np.float32)
         self.gloss = np.zeros(shape, np.float32)
         self.sunny = np.ones(shape, np.float32)  # share of the sun that no shadow takes
         self._normal = np.zeros(shape, np.uint8)
         self._normals: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)]
+        self._any_glow = False
 
     # ------------------------------------------------------------------------------------------------ painting
 
@@ -81,15 +94,17 @@ class Stage:
             return
         box, cover, xs, ys = found
         distance = self._distance(corners[0], normal, xs, ys)
-        cover *= (distance < self.depth[box] + 0.02) & (distance > 0)
+        cover *= (distance < self.depth[box] + np.float32(0.02)) & (distance > 0)
         solid = cover > 0.5
         painted = self._colour(colour, distance, xs, ys)
-        self._blend(self.albedo[box], painted, cover)
-        self._blend(self.glow[box], painted * np.float32(glow), cover)
-        self.depth[box][solid] = distance[solid]
-        self.gloss[box][solid] = gloss
-        self.sunny[box][solid] = 1.0
-        self._normal[box][solid] = self._normal_index(normal)
+        _blend(self.albedo, box, painted, cover)
+        if glow or self._any_glow:
+            _blend(self.glow, box, painted * np.float32(glow), cover)
+            self._any_glow = True
+        np.copyto(self.depth[box], distance, where=solid)
+        np.copyto(self.gloss[box], np.float32(gloss), where=solid)
+        np.copyto(self.sunny[box], np.float32(1), where=solid)
+        np.copyto(self._normal[box], np.uint8(self._normal_index(normal)), where=solid)
 
     def decal(self, corners: Points, colour: Colour | Texture, *, alpha: float = 1.0, soft: float = 1.0) -> None:
         """Paint on a surface that is there already and faces any way; `soft` is the width of its edge in pixels."""
@@ -97,17 +112,20 @@ class Stage:
         if found is None:
             return
         box, cover, xs, ys = found
-        normal = facing(corners)
-        distance = self._distance(corners[0], normal, xs, ys)
-        cover *= np.abs(distance - self.depth[box]) < 0.01 * distance + 0.04
-        self._blend(self.albedo[box], self._colour(colour, distance, xs, ys), cover * np.float32(alpha))
+        distance = self._distance(corners[0], facing(corners), xs, ys)
+        cover *= np.abs(distance - self.depth[box]) < np.float32(0.01) * distance + np.float32(0.04)
+        if alpha != 1.0:
+            cover *= np.float32(alpha)
+        _blend(self.albedo, box, self._colour(colour, distance, xs, ys), cover)
 
     def glowing(self, corners: Points, colour: Colour, *, soft: float = 1.0) -> None:
         """Let a part of a surface shine by itself (a sign, a lamp's cover)."""
         found = self._reach(corners, soft)
         if found is not None:
-            box, cover, _, _ = found
-            self.glow[box] += cover[..., None] * np.array(colour, np.float32)
+            (rows, columns), cover, _, _ = found
+            for plane, level in zip(self.glow, colour, strict=True):
+                plane[rows, columns] += cover * np.float32(level)
+            self._any_glow = True
 
     def shadow(self, corners: Points, *, soft: float = 3.0, strength: float = 1.0) -> None:
         """Take the sun away from a part of the ground."""
@@ -122,10 +140,10 @@ class Stage:
             return None
         flat = self.lens.flat(seen)
         reach = window(flat, self.lens.width, self.lens.height, soft)
-        if reach is None:
+        if reach is None or float((flat.max(axis=0) - flat.min(axis=0)).max()) < 0.8:
             return None
         x0, x1, y0, y1 = reach
-        xs, ys = np.arange(x0, x1, dtype=np.float32) + 0.5, np.arange(y0, y1, dtype=np.float32) + 0.5
+        xs, ys = centres(x0, x1), centres(y0, y1)
         return (slice(y0, y1), slice(x0, x1)), coverage(flat, xs, ys, soft), xs, ys
 
     def _distance(self, point: Points, normal: Points, xs: Floats, ys: Floats) -> Floats:
@@ -137,18 +155,19 @@ class Stage:
         slope = (xs * np.float32(across) + np.float32(level)) + (ys * np.float32(down))[:, None]
         gap = float(normal @ (point - lens.eye))
         # Away from the horizon of the plane, and on the side of it that the lens sees.
-        np.minimum(slope, np.float32(-1e-6), out=slope) if gap < 0 else np.maximum(slope, np.float32(1e-6), out=slope)
+        if gap < 0:
+            np.minimum(slope, np.float32(-1e-6), out=slope)
+        else:
+            np.maximum(slope, np.float32(1e-6), out=slope)
         distance: Floats = np.float32(gap) / slope
         return distance
 
     def _colour(self, colour: Colour | Texture, distance: Floats, xs: Floats, ys: Floats) -> Floats:
-        if callable(colour):
-            return colour(self.lens.eye.astype(np.float32) + distance[..., None] * self.lens.rays(xs, ys))
-        return np.array(colour, np.float32)
-
-    @staticmethod
-    def _blend(below: Floats, colour: Floats, cover: Floats) -> None:
-        below += (colour - below) * cover[..., None]
+        if not callable(colour):
+            return np.array(colour, np.float32)[:, None, None]
+        rays = self.lens.rays(xs[None, :], ys[:, None])
+        place: Floats = rays * distance + self.lens.eye.astype(np.float32)[:, None, None]
+        return colour(place)
 
     def _normal_index(self, normal: Points) -> int:
         key = (round(float(normal[0]), 2), round(float(normal[1]), 2), round(float(normal[2]), 2))
@@ -159,28 +178,26 @@ class Stage:
     # ------------------------------------------------------------------------------------------------ lighting
 
     def lit(self, light: Light) -> NDArray[np.float32]:
-        """The picture (height, width, 3) under a light, 0 to 1, ready for a display (gamma 2.2).
+        """The picture (3, height, width) under a light, 0 to 1, ready for a display (gamma 2.2).
 
         Light changes slowly over a surface, so it is reckoned for every other pixel of every other line, and for those
         between that belong to another surface.
         """
         lens = self.lens
+        small = (3, lens.height // 2, lens.width // 2)
         rows, columns = (a.reshape(-1) for a in np.mgrid[: lens.height : 2, : lens.width : 2])
-        coarse = self._reaching(rows, columns, light)
-        out = np.empty((lens.height, lens.width, 3), np.float32)
-        shine = np.empty_like(out)
-        for whole, part in zip((out, shine), coarse, strict=True):
-            whole[:] = _twice(part.reshape(lens.height // 2, lens.width // 2, 3))
+        out, shine = (_twice(part.reshape(small)) for part in self._reaching(rows, columns, light))
         rows, columns = np.nonzero(self._strangers())
-        out[rows, columns], shine[rows, columns] = self._reaching(rows, columns, light)
+        out[:, rows, columns], shine[:, rows, columns] = self._reaching(rows, columns, light)
         out *= self.albedo
         out += shine
         out += self.glow * np.float32(light.glow)
-        if (self.depth >= FAR).any():
-            ys, xs = np.arange(lens.height, dtype=np.float32) + 0.5, np.arange(lens.width, dtype=np.float32) + 0.5
-            top, horizon = (np.array(c, np.float32) for c in light.backdrop)
-            rise = np.clip(lens.rays(xs, ys)[..., 2:] * 2.2, 0, 1) ** 0.7
-            out += np.where((self.depth >= FAR)[..., None], horizon + (top - horizon) * rise, np.float32(0))
+        empty = self.depth >= FAR
+        if empty.any():
+            ys = centres(0, lens.height)[:, None]
+            rise = np.clip(lens.rays(np.float32(lens.width / 2), ys)[2] * 2.2, 0, 1) ** 0.7 * empty
+            for plane, top, horizon in zip(out, *light.backdrop, strict=True):
+                plane += empty * np.float32(horizon) + rise * np.float32(top - horizon)
         out *= np.float32(light.exposure)
         return develop(out, mono=light.mono)
 
@@ -192,92 +209,120 @@ class Stage:
         return other
 
     def _reaching(self, rows: NDArray[np.int64], columns: NDArray[np.int64], light: Light) -> tuple[Floats, Floats]:
-        """Light that falls on pixels, and light that they throw back as a mirror would; both (N, 3)."""
+        """Light that falls on pixels, and light that they throw back as a mirror would; both (3, N)."""
         lens = self.lens
-        across = ((columns + np.float32(0.5) - lens.width / 2) / lens.focal).astype(np.float32)[:, None]
-        down = ((rows + np.float32(0.5) - lens.height / 2) / lens.focal).astype(np.float32)[:, None]
-        axes = [axis.astype(np.float32) for axis in (lens.forward, lens.right, lens.up)]
-        rays = axes[0] + across * axes[1] - down * axes[2]
-        place = self.depth[rows, columns][:, None] * rays + lens.eye.astype(np.float32)
-        normals = np.array(self._normals, np.float32)[self._normal[rows, columns]]
-        half = normals[:, 2:] * 0.5 + 0.5
-        reaching = half * np.array(light.sky, np.float32) + (1 - half) * np.array(light.ground, np.float32)
+        rays = lens.rays(columns.astype(np.float32) + 0.5, rows.astype(np.float32) + 0.5)
+        place = rays * self.depth[rows, columns] + lens.eye.astype(np.float32)[:, None]
+        normals = np.array(self._normals, np.float32).T[:, self._normal[rows, columns]]
+        half = normals[2] * 0.5 + 0.5
+        reaching = np.stack(
+            [half * np.float32(a) + (1 - half) * np.float32(b) for a, b in zip(light.sky, light.ground, strict=True)]
+        )
         shine = np.zeros_like(reaching)
         if any(light.sun):
             toward = unit(np.array(light.sun_from)).astype(np.float32)
-            turned = np.clip(normals @ toward, 0, 1) * self.sunny[rows, columns]
-            reaching += turned[:, None] * np.array(light.sun, np.float32)
+            _add(reaching, np.clip(toward @ normals, 0, 1) * self.sunny[rows, columns], light.sun)
         gloss = self.gloss[rows, columns]
         glossy = np.flatnonzero(gloss)
-        view = -rays[glossy] / np.linalg.norm(rays[glossy], axis=-1, keepdims=True)
+        view = -rays[:, glossy] / np.sqrt(_dot(rays[:, glossy], rays[:, glossy]))
+        mirrored = np.zeros((3, len(glossy)), np.float32)
         for lamp in light.lamps:
             toward, strength = _from_lamp(lamp, place)
-            turned = np.clip(np.einsum("ij,ij->i", toward, normals), 0, 1)
-            colour = np.array(lamp.colour, np.float32)
-            reaching += (turned * strength)[:, None] * colour
-            middle = toward[glossy] + view
-            middle /= np.linalg.norm(middle, axis=-1, keepdims=True) + np.float32(1e-6)
-            glint = np.clip(np.einsum("ij,ij->i", middle, normals[glossy]), 0, 1)
-            for _ in range(6):  # to the 64th power
-                glint *= glint
-            shine[glossy] += (glint * strength[glossy] * gloss[glossy])[:, None] * colour * np.float32(4)
+            _add(reaching, np.clip(_dot(toward, normals), 0, 1) * strength, lamp.colour)
+            if len(glossy):
+                middle = toward[:, glossy] + view
+                glint = np.clip(
+                    _dot(middle, normals[:, glossy]) / (np.sqrt(_dot(middle, middle)) + np.float32(1e-6)), 0, 1
+                )
+                for _ in range(6):  # to the 64th power
+                    glint *= glint
+                _add(mirrored, glint * strength[glossy] * gloss[glossy] * np.float32(4), lamp.colour)
+        shine[:, glossy] = mirrored
         return reaching, shine
 
-    def light_at(self, light: Light, point: Vector, *, sunny: float = 1.0) -> Floats:
-        """How strongly somebody who stands there is lit: factors of red, green and blue for display values."""
-        total = (np.array(light.sky) + np.array(light.ground)) * 0.5 + np.array(light.sun) * 0.5 * sunny
-        for lamp in light.lamps:
-            _, strength = _from_lamp(lamp, np.array([point], np.float32))
-            total = total + np.array(lamp.colour) * float(strength[0]) * 0.55
-        factors: Floats = (np.clip(total * light.exposure, 0.0, 1.6) ** (1 / 2.2)).astype(np.float32)
-        return factors
+
+def light_at(light: Light, point: Vector) -> Floats:
+    """How strongly somebody who stands there is lit: factors of red, green and blue for display values."""
+    total = (np.array(light.sky) + np.array(light.ground)) * 0.5 + np.array(light.sun) * 0.5
+    for lamp in light.lamps:
+        _, strength = _from_lamp(lamp, np.array(point, np.float32)[:, None])
+        total = total + np.array(lamp.colour) * float(strength[0]) * 0.55
+    factors: Floats = (np.clip(total * light.exposure, 0.0, 1.6) ** (1 / 2.2)).astype(np.float32)
+    return factors
+
+
+def _blend(below: Floats, box: tuple[slice, slice], colour: Floats, cover: Floats) -> None:
+    place = below[:, box[0], box[1]]
+    place += (colour - place) * cover
+
+
+def _add(below: Floats, amount: Floats, colour: Colour) -> None:
+    for plane, level in zip(below, colour, strict=True):
+        plane += amount * np.float32(level)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    product: Floats = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    return product
 
 
 def _from_lamp(lamp: Lamp, place: Floats) -> tuple[Floats, Floats]:
-    """Directions to the lamp (N, 3) and how strongly it shines there (N), whichever way a surface faces."""
-    toward = np.array(lamp.at, np.float32) - place
-    square = np.einsum("ij,ij->i", toward, toward) + np.float32(0.05)
-    toward /= np.sqrt(square)[:, None]
-    strength = 1 / square
+    """Directions to the lamp (3, N) and how strongly it shines there (N), whichever way a surface faces."""
+    toward = np.array(lamp.at, np.float32)[:, None] - place
+    square = _dot(toward, toward) + np.float32(0.05)
+    strength: Floats = 1 / square
+    toward *= np.sqrt(strength)
     if lamp.aim is not None:
         aim = unit(np.array(lamp.aim) - np.array(lamp.at)).astype(np.float32)
         dark, full = lamp.cone
-        strength *= np.clip((-(toward @ aim) - np.float32(dark)) / np.float32(full - dark), 0, 1) ** 2
+        strength *= np.clip((-(aim @ toward) - np.float32(dark)) / np.float32(full - dark), 0, 1) ** 2
     return toward, strength
 
 
-def _twice(plane: Floats) -> Floats:
+def _twice(planes: Floats) -> Floats:
     """Each pixel four times."""
-    return plane.repeat(2, axis=0).repeat(2, axis=1)
+    return planes.repeat(2, axis=1).repeat(2, axis=2)
 
 
 def develop(linear: Floats, *, mono: bool = False) -> NDArray[np.float32]:
     """Linear light to display values: a soft shoulder, gamma, the lens's slight blur and fall-off to the corners."""
     if mono:
-        linear = np.repeat(linear @ np.array([[0.4], [0.35], [0.25]], np.float32), 3, axis=2)
-    shown = np.where(linear > 0.7, 1 - 0.3 * np.exp((0.7 - linear) / 0.3), linear)
-    shown = np.clip(shown, 0, 1) ** np.float32(1 / 2.2)
+        linear = np.stack([linear[0] * 0.4 + linear[1] * 0.35 + linear[2] * 0.25] * 3)
+    level = np.sqrt(np.maximum(linear, np.float32(0))) * np.float32(2048)
+    shown = _TONES[np.minimum(level, np.float32(len(_TONES) - 1)).astype(np.int32)]
+    shown[:, :, 1:-1] = shown[:, :, 1:-1] * 0.5 + (shown[:, :, :-2] + shown[:, :, 2:]) * 0.25
     shown[:, 1:-1] = shown[:, 1:-1] * 0.5 + (shown[:, :-2] + shown[:, 2:]) * 0.25
-    shown[1:-1] = shown[1:-1] * 0.5 + (shown[:-2] + shown[2:]) * 0.25
-    height, width = shown.shape[:2]
+    height, width = shown.shape[1:]
     across = np.linspace(-1, 1, width, dtype=np.float32) ** 2
     down = np.linspace(-1, 1, height, dtype=np.float32) ** 2
-    shown *= (1 - 0.10 * (across[None, :] + down[:, None]))[..., None]
+    shown *= 1 - 0.10 * (across[None, :] + down[:, None])
     developed: NDArray[np.float32] = shown
     return developed
 
 
+def _tones() -> NDArray[np.float32]:
+    """Display value of the square root of linear light, in steps of 1/2048 up to 2: a soft shoulder, then gamma 2.2."""
+    linear = (np.arange(4096) / 2048) ** 2
+    shouldered = np.where(linear > 0.7, 1 - 0.3 * np.exp((0.7 - linear) / 0.3), linear)
+    made: NDArray[np.float32] = (shouldered ** (1 / 2.2)).astype(np.float32)
+    return made
+
+
+_TONES = _tones()
+
+
 def to_yuv(rgb: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """Display values to BT.709 limited-range planes, chroma halved both ways."""
-    red, green, blue = (rgb[..., i] for i in range(3))
-    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    """Display values (3, height, width) to BT.709 limited-range planes, chroma halved both ways."""
+    red, green, blue = rgb
+    luma = red * np.float32(0.2126) + green * np.float32(0.7152) + blue * np.float32(0.0722)
 
     def halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) * 0.25
+        return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) * np.float32(0.25)
 
     small = halved(luma)
-    u = 128 + (halved(blue) - small) * np.float32(112 / 0.9278)
-    v = 128 + (halved(red) - small) * np.float32(112 / 0.7874)
-    planes = (16 + 219 * luma, u, v)
-    y8, u8, v8 = (np.clip(np.rint(plane), 16, 240).astype(np.uint8) for plane in planes)
+    u = np.float32(128.5) + (halved(blue) - small) * np.float32(224 / 1.8556)
+    v = np.float32(128.5) + (halved(red) - small) * np.float32(224 / 1.5748)
+    y8, u8, v8 = (
+        np.clip(plane, 16, 240).astype(np.uint8) for plane in (np.float32(16.5) + np.float32(219) * luma, u, v)
+    )
     return y8, u8, v8

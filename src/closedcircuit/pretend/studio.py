@@ -25,6 +25,9 @@ class Artist(Protocol):
     def prepare(self) -> None:
         """Do what takes long (up to half a second), before the first picture."""
 
+    def close(self) -> None:
+        """End what goes on in the background."""
+
     def draw(self, frame: int, now_90k: int) -> Picture:
         """The picture of this moment, burnt-in clock and strip included."""
 
@@ -133,6 +136,12 @@ class Studio:
 
     def _run(self) -> None:
         self._artist.prepare()
+        try:
+            self._work()
+        finally:
+            self._artist.close()
+
+    def _work(self) -> None:
         last = -1
         while self._rest(0.0):
             watched = [output for output in self._outputs if output.feed.watchers]

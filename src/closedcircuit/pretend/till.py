@@ -24,9 +24,13 @@ class Till:
 
     sun = (0.2, -0.3, 0.9)
 
+    def lens(self, size: tuple[int, int]) -> Lens:
+        """Where the camera hangs."""
+        return Lens((2.75, 0.35, 2.62), (-0.35, 4.0, 0.85), 70.0, size)
+
     def stage(self, size: tuple[int, int]) -> Stage:
         """Paint the counter and the room behind it."""
-        stage = Stage(Lens((2.75, 0.35, 2.62), (-0.35, 4.0, 0.85), 70.0, size))
+        stage = Stage(self.lens(size))
         random = dice("till", "goods")
         stage.face(floor(-4, 4, 0, 8), tiles(0.6, shade("#b9b4a8"), shade("#6f6a60")), gloss=0.10)
         self._room(stage, random)
@@ -45,13 +49,13 @@ class Till:
         box(stage, (-3.6, 1.4, 0.0), (-3.22, 5.9, 0.5), shade("#6d5a44"))  # spirits behind the counter
         shelves(stage, (-3.25, 1.4, 0.5), (0, 1, 0), 4.5, (0.0, 0.38, 0.76, 1.14, 1.52), random)
         stage.face(quad((-3.22, 1.4, 2.1), (-3.22, 5.9, 2.1), (-3.22, 5.9, 2.45), (-3.22, 1.4, 2.45)), shade("#27533d"))
-        sign(stage, "PLEASE HAVE ID READY", (-3.215, 1.9, 2.36), (0, 1, 0), 0.16, shade("#f3efe2"))
+        sign(stage, "PLEASE HAVE ID READY", (-3.215, 2.75, 2.345), (0, 1, 0), 0.13, shade("#f3efe2"))
         contact(stage, 0.4, 3.6, 6.8, 7.4)
         box(stage, (0.4, 7.0, 0.0), (3.6, 7.5, 0.14), shade("#4a4844"))
         shelves(stage, (0.4, 6.95, 0.14), (1, 0, 0), 3.2, (0.0, 0.36, 0.70, 1.04, 1.38), random)
         box(stage, (0.4, 6.95, 1.64), (3.6, 7.5, 1.70), shade("#dcd8cd"))
-        half = sign_width("SNACKS & PAPERS", 0.2) / 2
-        sign(stage, "SNACKS & PAPERS", (2.0 - half, 7.99, 2.35), (1, 0, 0), 0.2, shade("#7c2f2f"))
+        half = sign_width("SNACKS & PAPERS", 0.16) / 2
+        sign(stage, "SNACKS & PAPERS", (1.05 - half, 7.99, 2.3), (1, 0, 0), 0.16, shade("#7c2f2f"))
         stage.face(quad((-2.9, 7.98, 0), (-1.7, 7.98, 0), (-1.7, 7.98, 2.15), (-2.9, 7.98, 2.15)), shade("#6f5138"))
         stage.decal(
             quad((-2.55, 7.97, 1.3), (-2.05, 7.97, 1.3), (-2.05, 7.97, 1.95), (-2.55, 7.97, 1.95)), shade("#9db4c4")
@@ -88,7 +92,7 @@ class Till:
         box(stage, (-0.6, 1.7, 0.5), (-0.4, 3.6, 0.54), shade("#dcd8cd"))
         box(stage, (-0.6, 1.7, 0.21), (-0.4, 3.6, 0.25), shade("#dcd8cd"))
         box(stage, (-1.2, 1.75, 0.95), (-0.8, 2.15, 1.3), shade("#b5322b"))
-        sign(stage, "LOTTO", (-0.797, 1.80, 1.22), (0, 1, 0), 0.11, shade("#f3efe2"))
+        sign(stage, "LOTTO", (-0.797, 1.785, 1.2), (0, 1, 0), 0.07, shade("#f3efe2"))
 
     def light(self, name: str) -> Light:
         """Bright while open."""

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands still behind everything, as planes that are ready to be copied: first coarse, then sharp, in any light.
+
+A full painting takes a few tenths of a second for each light. So that a camera has a picture at once, the first one is
+painted at a quarter of the size, as through a lens that is still focusing; a thread paints the others and ends.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from closedcircuit.media.encode import Picture
+from closedcircuit.pretend.bar import bar_height
+from closedcircuit.pretend.scene import Scene
+from closedcircuit.pretend.stage import Light, Stage, to_yuv
+
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+NAMES = ("day", "dusk", "night")
+_COARSE = 4
+
+
+class _View(msgspec.Struct, frozen=True):
+    """All that is painted so far; replaced as a whole, so that its reader needs no lock."""
+
+    planes: dict[str, Planes]
+    depth: NDArray[np.float16]  # metres along the axis, per pixel
+
+
+class Backdrop:
+    """One scene's backgrounds. `prepare`, `planes` and `close` belong to one thread; painting goes on in another."""
+
+    def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
+        self._scene, self._size = scene, size
+        self.lights: dict[str, Light] = {name: scene.light(name) for name in NAMES}
+        self._view: _View | None = None
+        self._closing = threading.Event()
+        self._painter: threading.Thread | None = None
+        self._mixed: tuple[tuple[int, int, int], Planes] | None = None
+
+    def prepare(self, first: str, *, coarse: bool = True) -> None:
+        """Paint in the light named `first`, and everything else after that; not `coarse`: return when all is done."""
+        if not coarse:
+            self._paint(first)
+            return
+        width, height = self._size[0] // _COARSE, self._size[1] // _COARSE
+        stage = self._scene.stage((width, height))
+        depth = stage.depth.astype(np.float16).repeat(_COARSE, axis=0).repeat(_COARSE, axis=1)
+        self._view = _View({name: self._enlarged(stage, name) for name in (first,)}, depth)
+        self._painter = threading.Thread(target=self._paint, args=(first,), name="pretend-painter", daemon=True)
+        self._painter.start()
+
+    def close(self) -> None:
+        """Let the painter end early, and wait for it."""
+        self._closing.set()
+        if self._painter is not None:
+            self._painter.join()
+
+    @property
+    def depth(self) -> NDArray[np.float16]:
+        """How far away each pixel is."""
+        assert self._view is not None  # noqa: S101 - for the type checker: prepare comes first
+        return self._view.depth
+
+    def _enlarged(self, stage: Stage, name: str) -> Planes:
+        small = Picture(stage.lens.width, stage.lens.height)
+        small.y[:], small.u[:], small.v[:] = to_yuv(stage.lit(self.lights[name]))
+        large = small.resized(*self._size)
+        return self._with_strip((large.y.copy(), large.u.copy(), large.v.copy()))
+
+    def _with_strip(self, planes: Planes) -> Planes:
+        """No colour where the strip will be."""
+        strip = bar_height(self._size[1])
+        for plane in planes[1:]:
+            plane[-(strip // 2) :] = 128
+        return planes
+
+    def _paint(self, first: str) -> None:
+        stage = self._scene.stage(self._size)
+        depth = stage.depth.astype(np.float16)
+        planes: dict[str, Planes] = {}
+        for name in (first, *(name for name in NAMES if name != first)):
+            if self._closing.is_set():
+                return
+            planes = planes | {name: self._with_strip(to_yuv(stage.lit(self.lights[name])))}
+            self._view = _View(planes, depth)
+
+    def planes(self, shares: tuple[float, float, float]) -> Planes:
+        """The background in a light that is so much day, dusk and night."""
+        assert self._view is not None  # noqa: S101 - for the type checker: prepare comes first
+        there = self._view.planes
+        steps = (round(shares[0] * 256), round(shares[1] * 256), round(shares[2] * 256))
+        needed = [(name, step) for name, step in zip(NAMES, steps, strict=True) if step and name in there]
+        if len(needed) < 2:
+            return there[needed[0][0]] if needed else next(iter(there.values()))
+        if self._mixed is None or self._mixed[0] != steps:
+            (a, share), (b, _) = needed
+            y, u, v = (_mix(p, q, share) for p, q in zip(there[a], there[b], strict=True))
+            self._mixed = (steps, (y, u, v))
+        return self._mixed[1]
+
+    def bright(self) -> Planes:
+        """What a lamp's beam shows at night."""
+        assert self._view is not None  # noqa: S101 - for the type checker: prepare comes first
+        return self._view.planes.get("day") or next(iter(self._view.planes.values()))
+
+
+def _mix(a: NDArray[np.uint8], b: NDArray[np.uint8], share: int) -> NDArray[np.uint8]:
+    """`share` of 256 parts of a, the rest of b."""
+    mixed: NDArray[np.uint16] = a * np.uint16(share) + b * np.uint16(256 - share)
+    return (mixed >> 8).astype(np.uint8)
