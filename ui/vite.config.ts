@@ -4,13 +4,17 @@ import { defineConfig, type UserConfig } from "vite";
 
 declare const process: { env: Record<string, string | undefined> };
 
-// `test` is read by vitest, which is no dependency of the build; so its types cannot be asked for here.
+// Tests read times as a person in Berlin does: a zone with daylight saving, whatever the machine's is.
+if (process.env.VITEST) process.env.TZ = "Europe/Berlin";
+
+/** `MOCK=1`: pages without a server or footage. */
 const mockEngine = {
   name: "mock-engine",
   enforce: "pre" as const,
   resolveId: (id: string, from?: string) => (/engine\/api$/.test(id) && from?.endsWith("lib/engine.ts") ? new URL("dev/engine.ts", import.meta.url).pathname : null),
 };
 
+// `test` is read by vitest, which is no dependency of the build; so its types cannot be asked for here.
 const config: UserConfig & { test: object } = {
   plugins: [svelte()],
   build: {
@@ -31,7 +35,6 @@ const config: UserConfig & { test: object } = {
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
   },
-  // `MOCK=1`: pages without a server or footage.
   ...(process.env.MOCK ? { plugins: [mockEngine, svelte()] } : {}),
   // Components are mounted for real in tests: take Svelte's browser half.
   ...(process.env.VITEST ? { resolve: { conditions: ["browser"] } } : {}),

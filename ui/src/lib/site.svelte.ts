@@ -10,7 +10,7 @@ import { theEngine } from "./engine";
 import { notices } from "./notices.svelte";
 import { now } from "./time";
 import type { Camera, CameraStates, StreamState, Ticks } from "./types";
-import { STATE } from "./words";
+import { STATE, tidy } from "./words";
 
 export interface Reach {
   ok: boolean;
@@ -89,7 +89,7 @@ class Site {
       const before = this.states[id]?.main?.state;
       const after = streams.main?.state;
       if (before && after && before !== after && this.camera(id)) {
-        const why = streams.main?.why ? ` ${streams.main.why}` : "";
+        const why = streams.main?.why ? ` ${tidy(streams.main.why)}` : "";
         notices.say(`${this.name(id)}: ${STATE[after].label}.${why}`);
       }
     }

@@ -154,11 +154,11 @@ export interface Storage {
 export interface ProcessStatus {
   role: string;
   pid: number;
-  version: string;
-  started_90k: Ticks;
-  at_90k: Ticks;
-  cpu_s: number;
-  rss_bytes: number;
+  version?: string;
+  started_90k?: Ticks;
+  at_90k?: Ticks;
+  cpu_s?: number;
+  rss_bytes?: number;
   alive: boolean;
   restarts: number;
   writer?: { queue_bytes: number; dropped_fragments: number; written_bytes: number; synced_90k: Ticks };

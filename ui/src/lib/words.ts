@@ -64,6 +64,12 @@ export const STATE: Record<StateName, { label: string; long: string }> = {
   paused: { label: "Paused", long: "Paused: neither shown nor recorded" },
 };
 
+/** A sentence from elsewhere: begins large, ends with a stop. */
+export function tidy(text: string): string {
+  const whole = text.trim();
+  return whole && `${whole.charAt(0).toUpperCase()}${whole.slice(1)}${/[.!?…]$/.test(whole) ? "" : "."}`;
+}
+
 export const MODE: Record<Mode, { label: string; long: string }> = {
   continuous: { label: "Always", long: "Record all the time" },
   schedule: { label: "On a schedule", long: "Record in the hours below" },

@@ -44,6 +44,11 @@ export class TimelineData {
   start(): void {
     this.#tick ??= setInterval(() => {
       this.now = now() + this.skew;
+      if (this.oldest === null && !this.loading && Date.now() - this.#asked > LIVE_MS && document.visibilityState === "visible") {
+        this.#asked = Date.now(); // nothing recorded yet: look again
+        void this.refresh();
+        return;
+      }
       const view = this.#wish?.view;
       const live = view && view.to > this.now - span(view) * 0.02 && Date.now() - this.#asked > LIVE_MS;
       if (live && document.visibilityState === "visible") this.#soon(0, true);

@@ -2,7 +2,7 @@
 /** What a tile may claim. Only what is known to be so: a picture that stands still is never called live. */
 import type { ViewState } from "../engine/api";
 import type { StateName, StreamState, Ticks } from "../lib/types";
-import { STATE } from "../lib/words";
+import { STATE, tidy } from "../lib/words";
 
 export interface Truth {
   state: StateName;
@@ -19,7 +19,7 @@ export function truth(view: ViewState | null, server: StreamState | undefined): 
 
 /** The sentence over a picture that is not live. */
 export function sentence(t: Truth): string {
-  return t.why || `${STATE[t.state].long}.`;
+  return t.why ? tidy(t.why) : `${STATE[t.state].long}.`;
 }
 
 /** Is it being kept? The main stream is what is recorded, so its state counts whatever is on the screen. */
