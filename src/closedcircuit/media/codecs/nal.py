@@ -14,6 +14,8 @@ _START = re.compile(rb"\x00\x00\x01")
 def split_annexb(data: bytes) -> list[bytes]:
     """NAL units of an annex B byte stream; zero bytes between them are not theirs."""
     starts = [found.end() for found in _START.finditer(data)]
+    if not starts:
+        return []
     ends = [start - 3 for start in starts[1:]] + [len(data)]
     nals = (data[start:end].rstrip(b"\0") for start, end in zip(starts, ends, strict=True))
     return [nal for nal in nals if nal]
