@@ -18,7 +18,7 @@ from closedcircuit.base.clock import TICKS, Clock
 from closedcircuit.base.errors import MediaError, NotFound
 from closedcircuit.blobs import Disks, Store, path_of
 from closedcircuit.catalogue.catalogue import Catalogue
-from closedcircuit.catalogue.scanning import Scan, scan
+from closedcircuit.catalogue.scanning import Scan, is_torn, scan
 from closedcircuit.db import Replacement, Tx
 from closedcircuit.model import Cause, Gap, Segment, SegmentName
 
@@ -150,9 +150,7 @@ class _Rebuild:
             self.report.files -= 1  # deleted meanwhile
             return
         except MediaError as error:
-            with disk.open(name) as file:
-                empty = file.size() == 0
-            if empty:
+            if is_torn(disk, name):
                 self.report.empty += 1
                 return
             self.report.unreadable += 1

@@ -19,14 +19,12 @@ from closedcircuit.base.clock import TICKS, iso
 from closedcircuit.base.errors import MediaError, NotFound
 from closedcircuit.blobs import Store, name_of
 from closedcircuit.catalogue.catalogue import Catalogue
-from closedcircuit.catalogue.scanning import Scan, scan, sha256_of
-from closedcircuit.model import FRAGMENT_BYTES_MAX, Segment, SegmentName
+from closedcircuit.catalogue.scanning import Scan, is_torn, scan, sha256_of
+from closedcircuit.model import Segment, SegmentName
 
 LOOK_BACK_90K = 3600 * TICKS
 HASHED_BYTES_MAX = 2 << 30
 """At most so much is read again to know the hashes of what was repaired; the others stay without."""
-_UNREADABLE_MAX = FRAGMENT_BYTES_MAX + (1 << 20)
-"""The longest file that a crash in its very first write can leave."""
 _BATCH = 64
 
 
@@ -118,12 +116,12 @@ def _repair_one(
             report.say(f"The file of {what} is gone; its row was dropped.")
         return None
     except MediaError as error:
-        if _is_left(disk, name):
-            report.unreadable += 1
-            report.say(f"{what} cannot be read and was left as it is. {error}")
-        else:
+        if is_torn(disk, name):
             _remove(disk, catalogue, name, row)
             report.removed += 1
+        else:
+            report.unreadable += 1
+            report.say(f"{what} cannot be read and was left as it is. {error}")
         return None
     if found.segment is None:
         # Its account of the time before goes into the index first: the file is all that knows it.
@@ -137,12 +135,6 @@ def _repair_one(
         report.truncated_bytes += found.torn_bytes
         report.say(f"{what} ended in a torn fragment: {found.torn_bytes} bytes were cut off.")
     return found
-
-
-def _is_left(disk: Store, name: SegmentName) -> bool:
-    """Judge a file without a readable beginning: torn in its first write and worth nothing, or damaged otherwise."""
-    with disk.open(name) as file:
-        return file.size() > _UNREADABLE_MAX
 
 
 def _remove(disk: Store, catalogue: Catalogue, name: SegmentName, row: Segment | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, cast
 
 import msgspec
 
+from closedcircuit.base.clock import TICKS
 from closedcircuit.base.errors import MediaError
 from closedcircuit.blobs import Named, OpenSegment, Store
 from closedcircuit.media.mp4 import INIT_BYTES_MAX, iter_fragments, read_init
@@ -18,6 +19,10 @@ _TAIL = 4
 """So many last fragments are looked at byte by byte: data is synced after each fragment, so a power cut leaves zeros in
 the last ones only."""
 _CHUNK = 1 << 20
+_PAGE = 4096
+LONGEST_90K = 2 * 3600 * TICKS
+"""No segment is longer (a key lives an hour); a file that says so has a wrong time in a fragment, and one row of a
+century would make every query of its stream slow."""
 _Moment = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 _encode_tracks = msgspec.msgpack.Encoder().encode
 
@@ -75,6 +80,28 @@ def scan(store: Store, name: Named, *, tail: bool) -> Scan:
     )
 
 
+def is_torn(store: Store, name: Named) -> bool:
+    """Say whether a file that `scan` cannot read ends, or turns to zeros, in its beginning: cut off in its first write.
+
+    Such a file holds nothing that anybody could open. Any other that cannot be read is damaged or not ours.
+    """
+    with store.open(name) as file:
+        file_bytes = file.size()
+        data = file.pread(0, INIT_BYTES_MAX)
+    at = 0
+    for kind in (b"ftyp", b"moov", b"uuid"):
+        head = data[at : at + 8]
+        if len(head) < 8 or head == bytes(8):
+            return True
+        size = int.from_bytes(head[:4])
+        if head[4:] != kind or size < 8:
+            return False
+        at += size
+        if at > file_bytes:
+            return True
+    return any(data[page : page + _PAGE] == bytes(_PAGE) for page in range(0, at - _PAGE, _PAGE))
+
+
 def sha256_of(store: Store, name: Named, size: int) -> bytes:
     """Hash the first `size` bytes of a file, a piece at a time."""
     digest = hashlib.sha256()
@@ -91,7 +118,7 @@ def _segment(disk: str, header: Header, name: Named, parts: tuple[tuple[Fragment
         camera=name.camera,
         stream=name.stream,
         start_90k=header.start_90k,
-        end_90k=max(header.start_90k, last.start_90k + last.duration_90k),
+        end_90k=min(max(header.start_90k, last.start_90k + last.duration_90k), header.start_90k + LONGEST_90K),
         run=header.run,
         kid=name.kid,
         disk=disk,
@@ -106,7 +133,7 @@ def _segment(disk: str, header: Header, name: Named, parts: tuple[tuple[Fragment
 def _header(text: bytes, name: Named) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MediaError(f"The file's header cannot be read ({error}).") from error
     if (header.camera, header.stream) != (name.camera, name.stream) or header.start_90k // 90 != name.start_90k // 90:
         raise MediaError(
