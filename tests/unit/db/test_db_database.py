@@ -336,3 +336,37 @@ def test_a_removed_file_is_made_again(path: Path) -> None:
     assert names(db) == []
     db.write(put("b"))
     assert names(db) == ["b"]
+
+
+def test_a_log_left_behind_by_a_removed_file_is_not_replayed(path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from closedcircuit.db import Database
+db = Database(Path({str(path)!r}))
+db.write(lambda tx: tx.executemany("insert into setting values (?, 'x')", [(str(n),) for n in range(1000)]))
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 9
+    assert path.with_name("facts.db-wal").stat().st_size > 0
+    path.unlink()
+    db = Database(path)
+    assert names(db) == []
+    db.write(put("a"))
+    assert names(Database(path)) == ["a"]
+
+
+def test_what_was_written_survives_kill_9(path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from closedcircuit.db import Database
+db = Database(Path({str(path)!r}))
+db.write(lambda tx: tx.execute("insert into setting values ('a', 'x')"))
+def half(tx):
+    tx.execute("insert into setting values ('b', 'x')")
+    os._exit(9)
+db.write(half)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 9
+    assert names(Database(path)) == ["a"]
