@@ -181,3 +181,55 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     context.pix_fmt, context.time_base = "rgb24", Fraction(1, 1)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24")
     path.write_bytes(b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)]))
+
+
+class Clip(msgspec.Struct, frozen=True, kw_only=True):
+    """Coded pictures to be played in a loop, the load simulator's stock: made once, replayed at no cost."""
+
+    codec: str
+    parameter_sets: tuple[bytes, ...]
+    interval_90k: int
+    pictures: tuple[tuple[bool, tuple[bytes, ...]], ...]  # (key frame, NAL units with its parameter sets)
+    audio_config: bytes = b""
+    audio_rate: int = 0
+    audio: tuple[bytes, ...] = ()  # AAC frames of 1024 samples
+
+
+def make_clip(coding: VideoCoding, seconds: int, *, audio: bool = False) -> Clip:
+    """Code a moving pattern under so much noise that the rate control is busy: the size is that of a real camera's.
+
+    Takes about as long as it lasts for 1080p. A whole number of GOPs, so that it can be repeated.
+    """
+    encoder = VideoEncoder(coding)
+    random = np.random.default_rng(1)
+    height, width = coding.height, coding.width
+    across, down = np.arange(width), np.arange(height)[:, None]
+    still = (110 + 50 * np.sin(across / 37) + 40 * np.sin(down / 23)).astype(np.uint8)
+    noise = np.clip(np.rint(random.normal(0, 4, (height + 64, width + 64))), -12, 12).astype(np.int8).view(np.uint8)
+    pictures = []
+    count = max(1, seconds * TICKS // coding.interval_90k // coding.gop) * coding.gop
+    for number in range(count):
+        picture = Picture(width, height)
+        x, y = random.integers(0, 64, 2)
+        np.add(still, noise[y : y + height, x : x + width], out=picture.y)
+        for block in range(6):
+            left = (number * (5 + 3 * block) + block * 331) % (width - 160)
+            picture.y[block * height // 7 :, left : left + 120][:130] = 40 + 30 * block
+        picture.u[:], picture.v[:] = 118, 132
+        key, nals = encoder.encode(picture, number * coding.interval_90k)
+        pictures.append((key, tuple(nals)))
+    sound = AudioEncoder("aac", 16_000, 32) if audio else None
+    frames: list[bytes] = []
+    if sound is not None:
+        for number in range(seconds * 16_000 // sound.frame_size + 1):
+            tone = 900 * np.sin((np.arange(sound.frame_size) + number * sound.frame_size) * 0.05)
+            frames += [data for _, data in sound.encode(tone.astype(np.int16), number * sound.frame_size)]
+    return Clip(
+        codec=coding.codec,
+        parameter_sets=encoder.parameter_sets,
+        interval_90k=coding.interval_90k,
+        pictures=tuple(pictures),
+        audio_config=sound.config if sound else b"",
+        audio_rate=16_000 if sound else 0,
+        audio=tuple(frames),
+    )

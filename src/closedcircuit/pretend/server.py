@@ -53,6 +53,7 @@ class Feed:
         self.tracks: Callable[[], tuple[TrackSdp, ...]] = tuple  # what DESCRIBE tells; may take 50 ms the first time
         self.is_open: Callable[[], bool] = lambda: True  # False: connections are cut and refused
         self.is_flowing: Callable[[], bool] = lambda: True  # False: connected, but nothing is sent
+        self.fixed_channels = False  # True: clients get the default channels, whatever they ask for
         self.queue: deque[Burst | bytes] = deque()
 
 
@@ -105,6 +106,11 @@ class RtspServer:
             self._thread.join()
         os.close(self._wake_out)
         os.close(self._wake_in)
+
+    @property
+    def watchers(self) -> int:
+        """Clients that play, of all feeds. Any thread."""
+        return sum(feed.watchers for feed in self._feeds.values())
 
     def publish(self, feed: Feed, item: Burst | bytes) -> None:
         """Hand over a burst, or a sender report (bytes). Any thread; never blocks."""
@@ -191,8 +197,10 @@ class RtspServer:
                 continue
             self._send(client, burst.data if wanted == channel else burst.on(wanted))
 
-    def deliver_part(self, feed: Feed, part: bytes | memoryview, *, starts_key: bool) -> None:
-        """Send raw interleaved bytes on default channels to all who play this feed: the load simulator's way."""
+    def deliver_part(self, feed: Feed, part: bytes | bytearray, *, starts_key: bool) -> None:
+        """Send interleaved bytes as they are to all who play this feed, which has `fixed_channels`. Network thread."""
+        if not feed.is_flowing():
+            return
         for client in tuple(feed.clients):
             if starts_key:
                 client.waits_for_key = False
@@ -208,7 +216,7 @@ class RtspServer:
             if wanted is not None and not client.waits_for_key:
                 self._send(client, bytes((0x24, wanted + 1)) + report[2:])
 
-    def _send(self, client: Client, data: bytes | memoryview) -> None:
+    def _send(self, client: Client, data: bytes | bytearray) -> None:
         try:
             if not client.conn.send(data):
                 self.dropped += 1
@@ -325,6 +333,8 @@ class RtspServer:
             return
         default = 2 * (int(control.removeprefix("track")) - 1)
         channel = interleaved_channels(request.headers.get("transport", ""), default)
+        if channel is not None and feed.fixed_channels:
+            channel = default
         if channel is None:
             self._send(client, answer(request, 461))
             return
