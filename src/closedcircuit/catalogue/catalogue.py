@@ -47,14 +47,14 @@ class Catalogue:
     # -------------------------------------------------------------------------------------------- writing
 
     def announce(self, camera: Camera) -> None:
-        """Say that a camera exists since `camera.added_90k`: its ledger begins there. Idempotent."""
+        """Say that a camera exists since `camera.added_90k`: its ledger begins there. Idempotent; 0 says nothing."""
 
         def write(tx: Tx) -> None:
             number = Names(tx).camera(camera.id)
-            tx.execute("update camera set added_90k = ? where id = ?", (max(0, camera.added_90k), number))
+            tx.execute("update camera set added_90k = ? where id = ?", (camera.added_90k, number))
 
         known = self.db.read("select added_90k from camera where name = ?", (camera.id,))
-        if known != [(max(0, camera.added_90k),)]:
+        if camera.added_90k > 0 and known != [(camera.added_90k,)]:
             self.db.write(write)
 
     def upsert(self, segments: Sequence[Segment], *, finished: bool = False) -> None:

@@ -134,6 +134,14 @@ def test_a_camera_is_accounted_for_from_when_it_was_added_until_now(world) -> No
     assert catalogue.ledger("nobody", 0, T0).spans == ()
 
 
+def test_a_camera_of_unknown_age_is_accounted_for_from_its_first_moment(world) -> None:
+    catalogue, _clock, ids = world
+    catalogue.announce(camera(0))
+    catalogue.add_gaps([Gap("door", T0 - 90 * TICKS, T0 - 60 * TICKS, Cause.UNREACHABLE)])
+    catalogue.upsert([segment(T0 - 60 * TICKS, ids=ids, seconds=60)])
+    add_up_exactly(catalogue.ledger("door", 0, 1 << 60), T0 - 90 * TICKS, T0)
+
+
 def test_the_newest_seconds_are_undecided_and_then_lost(world) -> None:
     catalogue, clock, ids = world
     catalogue.announce(camera(T0 - 60 * TICKS))
