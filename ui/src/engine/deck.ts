@@ -52,6 +52,8 @@ export class Deck {
   private fed = 0; // samples given to the decoder since the last seek
   private problem: EngineError | null = null;
   private numbers: PlayerStats = { seekMs: null, exactMs: null, decoded: 0, skipped: 0 };
+  /** Stretches without footage that lie ahead of the clock, as far as decoding went. */
+  private breaks: { from: number; to: number }[] = [];
   private closed = false;
 
   constructor(
@@ -130,6 +132,7 @@ export class Deck {
     this.ended = false;
     this.stale = false;
     this.fed = 0;
+    this.breaks = [];
     for (const frame of this.frames) frame.close();
     this.frames = [];
     if (this.decoder?.state === "configured") this.decoder.reset();
@@ -367,20 +370,34 @@ export class Deck {
     const { playing, rate } = this.clock;
     const now = this.clock.now();
     const next = await this.archive.next(spot);
-    if (!next || !playing || this.target) return next;
+    if (!next) return null;
+    this.note(endOf(spot), next.row.start);
+    if (!playing || this.target) return next;
     if (rate > KEYS_ONLY_ABOVE) {
       // As many key frames as an eye can use, not every one.
       const least = Math.max(now, spot.row.start + (rate * SECOND) / KEYS_A_SECOND);
-      if (next.row.start >= least) return next;
-      return (await this.archive.after(spot.camera, spot.stream, least)) ?? next;
+      return next.row.start >= least ? next : this.leap(next, least);
     }
     if (endOf(next) >= now) return next;
-    const found = await this.archive.find(spot.camera, spot.stream, now);
+    const found = await this.archive.find(this.camera, this.stream, now);
     if (isNothing(found) || found.row.start <= spot.row.start || !found.row.key) return next;
     if (this.decoder?.state === "configured") this.decoder.reset();
     this.configured = "";
     this.numbers.skipped++;
     return found;
+  }
+
+  /** The fragment of `t` or the first after it; `next` where there is none. */
+  private async leap(next: Spot, t: number): Promise<Spot> {
+    const found = await this.archive.find(this.camera, this.stream, t);
+    if (!isNothing(found)) return found.row.start > next.row.start ? found : next;
+    if (found.next_90k === null) return next;
+    if (found.prev_90k !== null) this.note(found.prev_90k, found.next_90k);
+    return (await this.archive.after(this.camera, this.stream, found.next_90k)) ?? next;
+  }
+
+  private note(from: number, to: number): void {
+    if (to - from >= JOIN) this.breaks.push({ from, to });
   }
 
   // ---------------------------------------------------------------------------------------------- showing
@@ -411,11 +428,10 @@ export class Deck {
 
   /** The clock has gone past the end of a recording, and the next picture is some time away: say so, show nothing. */
   private overGap(t: number): void {
-    const next = this.frames[0];
-    if (this.gap || !next || this.shown90k === null) return;
-    const from = from90k(next.timestamp);
-    if (from - this.shown90k <= JOIN + SECOND || t < this.shown90k + JOIN) return;
-    this.setGap({ next_90k: from, prev_90k: this.shown90k });
+    this.breaks = this.breaks.filter(({ to }) => to > t);
+    const here = this.breaks.find(({ from }) => from <= t);
+    if (!here || this.gap) return;
+    this.setGap({ next_90k: here.to, prev_90k: here.from });
     this.screen.clear();
     this.shown90k = null;
   }
