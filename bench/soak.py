@@ -8,6 +8,7 @@ from the index is held against one rebuilt from the footage alone.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--cameras", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=7200)
     parser.add_argument("--dropouts", default="240,12", help="mean seconds between drop-outs, mean length")
+    parser.add_argument("--mbit", type=float, default=1.0, help="of each camera: two hours of 20 are then 18 GB")
     parser.add_argument("--data", type=Path, help="keep the data here; default: a folder that is removed")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -63,9 +65,12 @@ def soak(root: Path, args: argparse.Namespace) -> int:
             str(args.cameras),
             "--port",
             str(port),
-            "--make",
             "--dropouts",
             args.dropouts,
+            "--mbit",
+            str(args.mbit),
+            "--clip",
+            str(root / "clip"),
         ],
         stdout=subprocess.DEVNULL,
     )
@@ -113,9 +118,12 @@ def judge(root, args, begin_90k, end_90k, samples, codes) -> int:
     exact, causes = True, {}
     for number in range(args.cameras):
         ledger = catalogue.ledger(f"cam{number}", begin_90k, end_90k)
-        exact &= ledger.recorded_90k + ledger.off_90k + ledger.lost_90k == end_90k - begin_90k
-        exact &= all(a.end_90k == b.start_90k for a, b in zip(ledger.spans, ledger.spans[1:], strict=False))
-        total += end_90k - begin_90k
+        # The ledger ends where the recorder's last word does: a stopped recorder has said nothing of the time after.
+        spanned = ledger.spans[-1].end_90k - begin_90k
+        exact &= ledger.spans[0].start_90k == begin_90k and end_90k - ledger.spans[-1].end_90k < 5 * TICKS
+        exact &= ledger.recorded_90k + ledger.off_90k + ledger.lost_90k == spanned
+        exact &= all(a.end_90k == b.start_90k for a, b in itertools.pairwise(ledger.spans))
+        total += spanned
         recorded, lost, off = recorded + ledger.recorded_90k, lost + ledger.lost_90k, off + ledger.off_90k
         for cause, ticks in ledger.by_cause.items():
             causes[str(cause)] = causes.get(str(cause), 0) + ticks
