@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import threading
 from collections import deque
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import msgspec
 
 from closedcircuit.app.config import load_settings
 from closedcircuit.app.folder import DataFolder
+from closedcircuit.app.footprint import cpu_s, give_back, installed_version, rss_bytes
 from closedcircuit.base import TICKS, Clock, Ids, Secret
 from closedcircuit.base.errors import CircuitError
 from closedcircuit.blobs import Disks
@@ -49,6 +48,8 @@ from closedcircuit.recording import (
 from closedcircuit.vault import KeyRing, read_recipients
 
 LOOK_S = 1.0
+TRIM_EVERY = 10
+"""Looks between two times that unused memory is given back."""
 BUSY_S = 5.0
 FRESH_90K = 3 * TICKS
 """A camera whose account ends less than this ago was not waiting for a recorder."""
@@ -101,6 +102,8 @@ class Office:
     def __init__(self, folder: DataFolder, clock: Clock, ids: Ids) -> None:
         self._folder, self._clock, self._ids = folder, clock, ids
         self._started_90k = clock.now_90k()
+        self._version = installed_version()
+        self._beats = 0
         self._settings = load_settings(folder.root)
         self._registry = Registry(folder.root)
         self._ring = KeyRing(folder.keys, clock, ids)
@@ -136,7 +139,7 @@ class Office:
                 indexer=self._indexer,
                 probe=self._probe,
                 terms=Terms(fragment_s=footage.fragment_s, segment_s=footage.segment_s),
-                version=version("closedcircuit"),
+                version=self._version,
             ),
             outcomes,
             self._clock,
@@ -173,6 +176,9 @@ class Office:
             self._look()
             self._catch_up()
             self._write_status()
+            self._beats += 1
+            if self._beats % TRIM_EVERY == 0:
+                give_back()
             if self.recorder.reload_asked.wait(LOOK_S):
                 self.recorder.reload_asked.clear()
                 self._stamp = ""
@@ -214,7 +220,8 @@ class Office:
             accounted = accounted_until(catalogue, camera, now_90k)
         except CircuitError:
             self._unexplained.add(camera.id)
-        return TakenUp(camera, password, accounted, now_90k - accounted > FRESH_90K)
+        new = accounted <= camera.added_90k and now_90k - accounted <= FRESH_90K
+        return TakenUp(camera, password, accounted, not new)
 
     def _catch_up(self) -> None:
         """What start-up could not do because the database or a disk was not there."""
@@ -255,15 +262,14 @@ class Office:
         return msgspec.to_builtins(probe(camera, Secret(password), self._clock, self._ids))  # type: ignore[no-any-return]  # a struct becomes a dict
 
     def _write_status(self) -> None:
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         state = self.recorder.last_state
         status = {
             "role": "recorder",
             "pid": os.getpid(),
-            "version": version("closedcircuit"),
+            "version": self._version,
             "started_90k": self._started_90k,
             "at_90k": self._clock.now_90k(),
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+            "cpu_s": cpu_s(),
             "rss_bytes": rss_bytes(),
             "priority": self._priority,
             "trouble": " ".join(filter(None, (*self._troubles.values(), self._ready.key_trouble))),
@@ -290,14 +296,6 @@ def accounted_until(catalogue: Catalogue, camera: Camera, now_90k: int) -> int:
         if last.start_90k > since or since == camera.added_90k:
             return last.start_90k
     return now_90k
-
-
-def rss_bytes() -> int:
-    """Memory of this process that is in RAM."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text("ascii").split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes, the most it ever was
 
 
 def _stamp_of(path: Path) -> str:
