@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import threading
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import msgspec
 
 from closedcircuit.app.config import DEFAULT_KEEP_DAYS, Settings, load_settings
 from closedcircuit.app.folder import DataFolder
-from closedcircuit.app.recorder import rss_bytes
+from closedcircuit.app.footprint import cpu_s, installed_version, rss_bytes
 from closedcircuit.base import Clock, Ids
 from closedcircuit.base.errors import CatalogueError, CircuitError
 from closedcircuit.blobs import Disks
@@ -102,14 +100,13 @@ class KeeperRole:
 
     def write_status(self) -> None:
         """Say how things are."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         status = {
             "role": "keeper",
             "pid": os.getpid(),
-            "version": version("closedcircuit"),
+            "version": installed_version(),
             "started_90k": self._started_90k,
             "at_90k": self._clock.now_90k(),
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+            "cpu_s": cpu_s(),
             "rss_bytes": rss_bytes(),
             **self._facts,
         }

@@ -29,8 +29,9 @@ from closedcircuit.recording.relay import Relay
 from closedcircuit.recording.sound import FlacLoader, Sound
 from closedcircuit.recording.stream import StreamRecorder
 
-SWEEP_S, SWEEP_WATCHED_S = 0.040, 0.020
-"""Between sweeps; the second while somebody watches: half of it is what a sweep adds to the delay on average."""
+SWEEP_S, SWEEP_WATCHED_S = 0.100, 0.020
+"""Between sweeps; the second while somebody watches: half of it is what a sweep adds to the delay on average. What is
+only recorded can wait: the fewer sweeps, the more each call to the system brings."""
 STEP_S = 0.5
 """The wall clock was set when it moved this much against monotonic time between two sweeps."""
 STEP_READ_S = 0.05

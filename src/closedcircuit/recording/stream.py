@@ -23,6 +23,8 @@ PIECE_BYTES_MAX = 4 << 20
 """A fragment ends before it grows past this: a bound on memory, well below `model.FRAGMENT_BYTES_MAX`."""
 REPLAY_BYTES_MAX = 8 << 20
 """A running group of pictures longer than this is not kept for new viewers: they wait for the next key frame."""
+HARD_FACTOR = 2
+"""A fragment ends at any picture once it is this many times its length."""
 HOLE_90K = TICKS
 """Lost packets that leave a hole longer than this make a gap."""
 FUTURE_90K, PAST_90K = 2 * TICKS, 60 * TICKS
@@ -45,6 +47,7 @@ class StreamRecorder:
         self.relay: Relay | None = None
         self._ids, self._sound, self._on_change = ids, sound, on_change
         self._fragment_90k = round(terms.fragment_s * TICKS)
+        self._hard_90k = HARD_FACTOR * self._fragment_90k
         self._received: tuple[Track, ...] = ()
         self._tracks: tuple[Track, ...] = ()
         self._live_extra = 0
@@ -167,39 +170,50 @@ class StreamRecorder:
             self._video(sample)
             return
         elif self._lost_detail:
-            if pts - self._max_pts > HOLE_90K:
-                self._finish()
-                self.chain.hole(Cause.BROKEN, self._lost_detail)
-                self._edge_90k = None
-            self._lost_detail = ""
+            self._look_for_hole(pts)
         wall.observe(pts, arrived)
         if sample.key:
             self._gop, self._gop_bytes = [], 0
-        self._collect(wall, sample)
+            self._at_key(wall, sample)
+        elif (
+            self._samples
+            and (pts - self._start_pts >= self._hard_90k or self._bytes + sample.size > PIECE_BYTES_MAX)
+            and pts > self._max_pts  # a cut before one that is shown earlier than one behind us would tear them apart
+        ):
+            self._cut(pts, next_is_key=False)
+        if self._collecting:
+            if not self._samples:
+                self._start_pts = pts
+            self._samples.append(sample)
+            self._bytes += sample.size
         self._keep(sample)
         if pts > self._max_pts:
             if not sample.key:
                 self._frame_90k = min(pts - self._max_pts, TICKS)
             self._max_pts = pts
-        self._show(sample)
+        if self.relay is not None or self._live_extra:
+            self._show(sample)
 
-    def _collect(self, wall: WallMap, sample: Sample) -> None:
-        """Add a picture to the open fragment, ending it first where it is long enough."""
-        pts, key = sample.pts, sample.key
-        if self._samples and self._is_cut(sample):
-            self._cut(pts, next_is_key=key)
-        if key:
-            if self._changes_at_key:
-                self._retrack()
-            self._collecting = self.chain.is_wanted
-            if not self._collecting:
-                self._live_extra -= wall.settle(pts)  # nothing is cut, so nothing else bends it
+    def _look_for_hole(self, pts: int) -> None:
+        """Packets were lost before this picture."""
+        if pts - self._max_pts > HOLE_90K:
+            self._finish()
+            self.chain.hole(Cause.BROKEN, self._lost_detail)
+        self._lost_detail = ""
+
+    def _at_key(self, wall: WallMap, sample: Sample) -> None:
+        """End the open fragment where it is long enough; begin to collect where that is wanted."""
+        pts = sample.pts
+        if self._samples:
+            length = pts - self._start_pts
+            is_large = self._bytes + sample.size > PIECE_BYTES_MAX
+            if length >= self._fragment_90k or self._changes_at_key or is_large:
+                self._cut(pts, next_is_key=True)
+        if self._changes_at_key:
+            self._retrack()
+        self._collecting = self.chain.is_wanted
         if not self._collecting:
-            return
-        if not self._samples:
-            self._start_pts = pts
-        self._samples.append(sample)
-        self._bytes += sample.size
+            self._live_extra -= wall.settle(pts)  # nothing is cut, so nothing else bends it
 
     def _audio(self, sample: Sample) -> None:
         if self._samples:
@@ -226,14 +240,6 @@ class StreamRecorder:
     def _is_off(self, wall: WallMap, pts: int, arrived_90k: int) -> bool:
         late = arrived_90k - wall.wall(pts)
         return late > PAST_90K or (wall.settled and late < -FUTURE_90K)
-
-    def _is_cut(self, sample: Sample) -> bool:
-        length = sample.pts - self._start_pts
-        if sample.key and (length >= self._fragment_90k or self._changes_at_key):
-            return True
-        if sample.pts <= self._max_pts:
-            return False  # a cut here would leave a picture that is shown earlier on the other side
-        return length >= 2 * self._fragment_90k or self._bytes + sample.size > PIECE_BYTES_MAX
 
     def _cut(self, next_pts: int | None, *, next_is_key: bool) -> None:
         """End the open fragment and hand it over."""

@@ -145,7 +145,7 @@ class DiskWriter:
         self._unsynced.set()
 
     def _next(self) -> bool:
-        """Do the next job; False if it is the last. In a function so that a piece, a megabyte, is let go of at its end."""
+        """Do the next job; False if it is the last. A function of its own: at its end, a piece's megabyte is freed."""
         job = self._jobs.popleft()
         if job is None:
             return False
