@@ -221,3 +221,14 @@ def site(tmp_path):
         yield running.start()
     finally:
         running.close()
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+@pytest.fixture
+def owner():
+    """The identity that `sign_in` gave the recipient of."""
+    return OWNER
