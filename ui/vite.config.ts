@@ -34,6 +34,7 @@ const config: UserConfig & { test: object } = {
     include: ["tests/**/*.test.ts", "src/**/*.test.ts"],
     setupFiles: ["tests/setup.ts"],
     restoreMocks: true,
+    testTimeout: 30_000,
   },
   ...(process.env.MOCK ? { plugins: [mockEngine, svelte()] } : {}),
   // Components are mounted for real in tests: take Svelte's browser half.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // jsdom has no layout and no media: what pages merely call is answered here, nothing that a test looks at.
-import { cleanup } from "@testing-library/svelte";
+import { cleanup, configure } from "@testing-library/svelte";
 import { afterEach } from "vitest";
 
 if (typeof document !== "undefined") {
+  configure({ asyncUtilTimeout: 10_000 }); // a busy machine is no failure
   class Observer {
     observe(): void {}
     unobserve(): void {}

@@ -26,11 +26,11 @@ describe("addresses of pages", () => {
 
 describe("the wall's grid", () => {
   test("all fit, as large as can be", () => {
-    expect(grid(4, 1440, 800, 6)).toMatchObject({ columns: 2, scrolls: false });
-    expect(grid(1, 1440, 800, 6)).toMatchObject({ columns: 1, tileHeight: expect.any(Number) });
-    expect(grid(9, 2560, 1380, 6).columns).toBe(3);
+    expect(grid(4, { width: 1440, height: 800, gap: 6, strip: 30 })).toMatchObject({ columns: 2, scrolls: false });
+    expect(grid(1, { width: 1440, height: 800, gap: 6, strip: 30 })).toMatchObject({ columns: 1, tileHeight: expect.any(Number) });
+    expect(grid(9, { width: 2560, height: 1380, gap: 6, strip: 30 }).columns).toBe(3);
     for (const n of [1, 2, 3, 5, 8, 16, 25]) {
-      const { columns, tileWidth, tileHeight, scrolls } = grid(n, 1920, 1000, 6);
+      const { columns, tileWidth, tileHeight, scrolls } = grid(n, { width: 1920, height: 1000, gap: 6, strip: 30 });
       const rows = Math.ceil(n / columns);
       expect(columns * tileWidth + (columns - 1) * 6).toBeLessThanOrEqual(1920);
       if (!scrolls) expect(rows * tileHeight + (rows - 1) * 6).toBeLessThanOrEqual(1000);
@@ -38,9 +38,9 @@ describe("the wall's grid", () => {
   });
 
   test("a telephone gets one column that scrolls; a hundred cameras get a fair size", () => {
-    expect(grid(6, 378, 700, 6)).toMatchObject({ columns: 1, scrolls: true, tileWidth: 378 });
-    expect(grid(100, 1440, 800, 6)).toMatchObject({ scrolls: true });
-    expect(grid(100, 1440, 800, 6).tileWidth).toBeGreaterThan(290);
+    expect(grid(6, { width: 378, height: 700, gap: 6, strip: 30 })).toMatchObject({ columns: 1, scrolls: true, tileWidth: 378 });
+    expect(grid(100, { width: 1440, height: 800, gap: 6, strip: 30 })).toMatchObject({ scrolls: true });
+    expect(grid(100, { width: 1440, height: 800, gap: 6, strip: 30 }).tileWidth).toBeGreaterThan(290);
   });
 
   test("arrows stay inside the wall", () => {

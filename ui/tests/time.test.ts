@@ -74,6 +74,6 @@ describe("amounts", () => {
     expect(days(100)).toBe("3 months");
     expect(rate(3912)).toBe("3.9 Mbit/s");
     expect(rate(480)).toBe("480 kbit/s");
-    expect(stream({ codec: "h264", width: 1920, height: 1080, fps: 25, kbps: null })).toBe("H.264 · 1920 × 1080 · 25 fps");
+    expect(stream({ codec: "h264", width: 1920, height: 1080, fps: 25, kbps: null })).toBe("H.264 · 1920\u00a0×\u00a01080 · 25\u00a0fps");
   });
 });

@@ -73,6 +73,8 @@ export const days = (n: number): string => {
 
 export const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
 
+const together = (text: string): string => text.replaceAll(" ", "\u00a0"); // a number stays with its unit
+
 /** `H.264 · 1920 × 1080 · 25 fps · 3.9 Mbit/s`; parts that are unknown are left out. */
 export function stream(s: { codec?: string; width?: number; height?: number; fps?: number | null; kbps?: number | null }): string {
   return [
@@ -82,6 +84,7 @@ export function stream(s: { codec?: string; width?: number; height?: number; fps
     s.kbps ? rate(s.kbps) : "",
   ]
     .filter(Boolean)
+    .map(together)
     .join(" · ");
 }
 

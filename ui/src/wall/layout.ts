@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How N pictures of 16:9 share a screen. Pure. */
+/** How N pictures of 16:9, each under a strip with its name, share a screen. Pure. */
+
+export interface Room {
+  width: number;
+  height: number;
+  gap: number;
+  strip: number; // height of the name's strip
+  smallest?: number; // width below which the wall scrolls
+}
 
 export interface Grid {
   columns: number;
@@ -11,13 +19,13 @@ export interface Grid {
 const SMALLEST = 236; // px: below this a face is a smudge, so the wall scrolls instead
 
 /** The largest tiles that all fit; where they would be too small, columns of a fair size that scroll. */
-export function grid(count: number, width: number, height: number, gap: number, smallest = SMALLEST): Grid {
+export function grid(count: number, { width, height, gap, strip, smallest = SMALLEST }: Room): Grid {
   const n = Math.max(1, count);
   let best = { columns: 1, tileWidth: 0 };
   for (let columns = 1; columns <= n; columns += 1) {
     const rows = Math.ceil(n / columns);
     const byWidth = (width - gap * (columns - 1)) / columns;
-    const byHeight = ((height - gap * (rows - 1)) / rows) * (16 / 9);
+    const byHeight = ((height - gap * (rows - 1)) / rows - strip) * (16 / 9);
     const tileWidth = Math.min(byWidth, byHeight);
     if (tileWidth > best.tileWidth + 0.5) best = { columns, tileWidth };
   }
@@ -28,7 +36,7 @@ export function grid(count: number, width: number, height: number, gap: number, 
     scrolls = true;
   }
   const tileWidth = Math.floor(best.tileWidth);
-  return { columns: best.columns, tileWidth, tileHeight: Math.floor((tileWidth * 9) / 16), scrolls };
+  return { columns: best.columns, tileWidth, tileHeight: Math.floor((tileWidth * 9) / 16) + strip, scrolls };
 }
 
 /** Where an arrow key goes from `index`; stays inside. Null for other keys. */
