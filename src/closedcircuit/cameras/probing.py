@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from closedcircuit.base.clock import Clock
+from closedcircuit.base.clock import TICKS, Clock
 from closedcircuit.base.errors import CameraUnreachable, CertificateRefused, CircuitError, NetError
 from closedcircuit.base.ids import Ids
 from closedcircuit.base.secret import Secret
@@ -27,14 +27,23 @@ class _Observer:
     def __init__(self) -> None:
         self.tracks: tuple[Track, ...] = ()
         self.pictures = self.bytes = 0
+        self.first_pts = self.last_pts = 0
         self.ended_with = ""
 
     def started(self, tracks: tuple[Track, ...], at_90k: int) -> None:  # noqa: ARG002 - the promise has it
         self.tracks = tracks
 
     def sample(self, sample: Sample) -> None:
-        self.pictures += sample.track == 1
         self.bytes += sample.size
+        if sample.track == 1:
+            self.pictures += 1
+            self.first_pts = min(self.first_pts, sample.pts)
+            self.last_pts = max(self.last_pts, sample.pts)
+
+    @property
+    def seen_s(self) -> float:
+        """Media time between the first and the last picture: a server may begin with a burst."""
+        return (self.last_pts - self.first_pts) / TICKS
 
     def changed(self, tracks: tuple[Track, ...]) -> None:
         self.tracks = tracks
@@ -82,13 +91,12 @@ def probe(camera: Camera, password: Secret, clock: Clock, ids: Ids, timeout_s: f
             clock.sleep(STEP_S)
     finally:
         line.stop(clock.now_90k())
-    passed_s = max(clock.monotonic_s() - first_s, 0.001)
     return {
         "ok": True,
         "tracks": [_shown(track) for track in seen.tracks],
         "first_picture_ms": round((first_s - began_s) * 1000),
-        "fps": round(max(0, seen.pictures - 1) / passed_s, 1),
-        "kbps": round(seen.bytes * 8 / 1000 / passed_s),
+        "fps": round((seen.pictures - 1) / seen.seen_s, 1) if seen.seen_s > 0 else 0.0,
+        "kbps": round(seen.bytes * 8 / 1000 / seen.seen_s) if seen.seen_s > 0 else 0,
         "error": None,
     }
 
