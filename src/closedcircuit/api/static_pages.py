@@ -31,12 +31,15 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class StaticPages:
-    """The files by address. Safe from any thread (`_lock`); reads them again when a build replaced `index.html`."""
+    """The files by address. Safe from any thread (`_lock`).
+
+    Reads them again when a build changed `index.html` or the set of assets: one that was read half-built is not kept.
+    """
 
     def __init__(self, folder: Path = STATIC) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._stamp = -1
+        self._stamp: tuple[int, ...] = ()
         self._pages: dict[str, Page] = {}
 
     def answer(self, path: str, *, accepts_gzip: bool) -> Response:
@@ -50,10 +53,7 @@ class StaticPages:
         return Response(page.body, 200, headers, page.media_type)
 
     def _find(self, path: str) -> Page | None:
-        try:
-            stamp = (self._folder / "index.html").stat().st_mtime_ns
-        except OSError:
-            stamp = 0
+        stamp = tuple(_changed(self._folder / name) for name in ("index.html", "assets"))
         with self._lock:
             if stamp != self._stamp:
                 self._pages, self._stamp = _read(self._folder), stamp
@@ -66,13 +66,24 @@ class StaticPages:
         return HTMLResponse(_PAGE.format(title="There is no such page", text="Perhaps the address is mistyped."), 404)
 
 
+def _changed(path: Path) -> int:
+    """When a file was written, or a folder's names changed; 0 without one."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _read(folder: Path) -> dict[str, Page]:
     pages: dict[str, Page] = {}
     for path in sorted(folder.rglob("*")):
         name = "/" + path.relative_to(folder).as_posix()
         if not path.is_file() or path.is_symlink() or "/." in name:
             continue
-        body = path.read_bytes()
+        try:
+            body = path.read_bytes()
+        except FileNotFoundError:
+            continue  # a build is going on; the folder changes, and is read again
         kind = _media_type(path)
         text = kind.startswith("text/") or kind in {"application/json", "image/svg+xml"}
         pages[name] = Page(

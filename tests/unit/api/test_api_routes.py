@@ -466,6 +466,8 @@ def test_pages_of_a_new_build_are_noticed_and_missing_ones_explained(bare, stati
     (static / "index.html").write_text("new")
     os.utime(static / "index.html", ns=(1, 1))
     assert bare.stranger.get("/").text == "new"
+    (static / "assets" / "late-1.js").write_text("late")
+    assert bare.stranger.get("/assets/late-1.js").text == "late"
     for path in sorted(static.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     answer = bare.stranger.get("/")
