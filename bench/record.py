@@ -144,7 +144,7 @@ def start_ffmpeg(folder: Path, address: str, started: list[subprocess.Popen[byte
         _ffmpeg(), "-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-i", address, "-c", "copy",
         "-f", "segment", "-segment_time", "60", "-reset_timestamps", "1", str(folder / f"{name}_%05d.mp4"),
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started.append(process)
     return process
 
