@@ -9,6 +9,7 @@ not come back all at once; a minute of good running forgets the failures.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from closedcircuit.base.clock import Clock
@@ -47,7 +48,7 @@ class Pull(Protocol):
         """Presentation time of the latest picture."""
 
 
-class Line:
+class Line(ABC):
     """Owned by the receiver's thread. Subclasses open, sweep and close the connection itself."""
 
     def __init__(self, name: str, sink: PacketSink, clock: Clock, ids: Ids) -> None:
@@ -73,21 +74,21 @@ class Line:
 
     # ------------------------------------------------------------------------------------------------ subclasses
 
+    @abstractmethod
     def _open(self, now_s: float) -> Pull:
         """Begin an attempt. Raises CircuitError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _step(self, view: memoryview, now_s: float, now_90k: int) -> None:
         """Do what can be done now without waiting. Raises CircuitError where the connection is of no more use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _tick(self, now_s: float, now_90k: int) -> None:
         """Deadlines and the like, once a second. Raises CircuitError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _shut(self, *, on_purpose: bool) -> None:
         """Close the connection; free all that it had."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------------------------------------ the sweep
 

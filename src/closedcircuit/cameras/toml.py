@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import Any
 
@@ -13,17 +14,36 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f
 
 
 def to_toml(record: msgspec.Struct) -> str:
-    """A record as TOML that reads back as an equal record. None is left out; nested records are tables."""
+    """A record as TOML that reads back as an equal record.
+
+    Nested records are tables. None is left out, and so is what is empty and empty by default.
+    """
     lines: list[str] = []
-    _table(msgspec.to_builtins(record), "", lines)
+    _table(_fields(record), "", lines)
     return "\n".join(lines) + "\n"
+
+
+def _fields(record: msgspec.Struct) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(record)):
+        value = getattr(record, field.name)
+        if value is None or (not value and value in ("", (), {}) and not field.required):
+            continue
+        found[field.encode_name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _fields(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else value
 
 
 def _table(table: dict[str, Any], prefix: str, lines: list[str]) -> None:
     inner: list[tuple[str, dict[str, Any]]] = []
     for name, value in table.items():
-        if value is None:
-            continue
         if isinstance(value, dict):
             inner.append((name, value))
         else:
@@ -48,22 +68,21 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         text = repr(value)
         return text if any(char in text for char in ".einf") else text + ".0"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, dict):
-        return (
-            "{ " + ", ".join(f"{_name(key)} = {_value(item)}" for key, item in value.items() if item is not None) + " }"
-        )
+        return "{ " + ", ".join(f"{_name(key)} = {_value(item)}" for key, item in value.items()) + " }"
     raise TypeError(f"no TOML for {type(value).__name__}")
 
 
 def _text(text: str) -> str:
     out = []
     for char in text:
+        code = ord(char)
         if char in _ESCAPES:
             out.append(_ESCAPES[char])
-        elif ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000:
-            out.append(f"\\u{ord(char):04x}" if not 0xD800 <= ord(char) < 0xE000 else "\\ufffd")
+        elif code < 32 or code == 127:
+            out.append(f"\\u{code:04x}")
         else:
-            out.append(char)
+            out.append("\ufffd" if 0xD800 <= code < 0xE000 else char)
     return '"' + "".join(out) + '"'

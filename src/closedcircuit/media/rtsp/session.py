@@ -19,10 +19,11 @@ from closedcircuit.media.rtsp.alignment import Alignment
 from closedcircuit.media.rtsp.audio import AudioUnpacker, audio_unpacker
 from closedcircuit.media.rtsp.handshake import Handshake, Phase, Setup
 from closedcircuit.media.rtsp.messages import parse_message
+from closedcircuit.media.rtsp.nalpackets import H264Unpacker, H265Unpacker
 from closedcircuit.media.rtsp.rtcp import Reception, SenderInfo, parse_rtcp, receiver_report
 from closedcircuit.media.rtsp.sdp import MediaLine, decoded_sets
 from closedcircuit.media.rtsp.timeline import RateCheck, Timeline, Verdict
-from closedcircuit.media.rtsp.video import H264Unpacker, H265Unpacker, VideoUnpacker
+from closedcircuit.media.rtsp.video import VideoUnpacker
 from closedcircuit.model import Cause, PacketSink, Sample, SenderReport, Track
 
 SILENT_S = 10.0
@@ -277,9 +278,14 @@ class RtspSession:
         claimed = float(line.clock_rate)
         self._check = RateCheck(claimed)
         self._video_time.rate = claimed
-        if self.rate:  # known from an earlier connection
+        if self.rate > 0:  # learnt on an earlier connection: believed, and watched like a claim
+            self._check = RateCheck(self.rate)
+            self._video_time.rate = self.rate
+            self.note = f"its timestamps count {self.rate:g} a second, not {claimed:g} as it says: corrected"
+        elif self.rate:
             self._check.done = True
-            self._video_time.rate = max(0.0, self.rate)
+            self._video_time.rate = 0.0
+            self.note = "its timestamps do not tell the time: arrival does"
         self._control[setup.control_channel] = 1
 
     # ------------------------------------------------------------------------------------------------ samples
