@@ -8,6 +8,7 @@ body small enough, is somebody signed in. docs/design/http.md has the headers.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -36,6 +37,9 @@ OPEN = frozenset(
 BODY_BYTES_MAX = 256 << 10
 """No request needs more: the largest is setup, with two recipients of 2 kB and a blob."""
 
+BODY_WITHIN_S = 30.0
+"""A body that is not there by then is not waited for (408)."""
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -52,8 +56,8 @@ SECURITY_HEADERS = {
 }
 
 
-class TooLargeError(Exception):
-    """A body outgrew its bound while it came in; the gate alone raises and catches it."""
+class BodyError(Exception):
+    """A body outgrew its bound, or came too slowly; the gate alone raises and catches it."""
 
 
 class Gate:
@@ -76,15 +80,14 @@ class Gate:
         if answer is None:
             try:
                 await self._app(scope, guarded.receive, guarded.send)
-            except TooLargeError:
+            except BodyError:
                 pass  # told below
             except Exception:  # noqa: BLE001 - the edge: a bug of one request must not end the connection's answer
                 log.exception("request_crashed", path=scope["path"])
                 answer = crashed()
-        if guarded.too_large:
-            answer = _too_large()
+        answer = guarded.refusal or answer
         if answer is not None and not guarded.started:
-            guarded.too_large = False
+            guarded.refusal = None
             await answer(scope, receive, guarded.send)
 
     async def _refuse(self, scope: Scope) -> Response | None:
@@ -149,29 +152,43 @@ class Gate:
 
 
 class _Guarded:
-    """One request's two channels: counts what comes in, dresses what goes out."""
+    """One request's two channels: bounds what comes in, dresses what goes out."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
         self._taken = 0
+        self._more = True
+        self._deadline_s = asyncio.get_running_loop().time() + BODY_WITHIN_S
         self.started = False
-        self.too_large = False  # then nothing of the route's answer goes out: it may have swallowed the error
+        self.refusal: Response | None = None  # then nothing of the route's answer goes out: it may swallow the error
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if not self._more:
+            return await self._receive()  # waiting for the browser to leave: as long as it likes
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._refuse(
+                problem(408, "request.slow", f"The body did not come within {BODY_WITHIN_S:.0f} s.", "Send it again.")
+            ) from None
         self._taken += len(message.get("body", b""))
+        self._more = bool(message.get("more_body", False))
         if self._taken > BODY_BYTES_MAX:
-            self.too_large = True
-            raise TooLargeError
+            raise self._refuse(_too_large())
         return message
 
     async def send(self, message: Message) -> None:
-        if self.too_large and not self.started:
+        if self.refusal is not None and not self.started:
             return
         if message["type"] == "http.response.start":
             self.started = True
             dress(MutableHeaders(raw=message["headers"]))
         await self._send(message)
+
+    def _refuse(self, answer: Response) -> BodyError:
+        self.refusal = answer
+        return BodyError(answer.status_code)
 
 
 def dress(headers: MutableHeaders) -> None:

@@ -25,7 +25,7 @@ import uvicorn
 from closedcircuit.api.application import create_app
 from closedcircuit.api.desk import Desk
 from closedcircuit.api.parts import Parts
-from closedcircuit.api.sockets import RelayProtocol
+from closedcircuit.api.sockets import PatientProtocol, RelayProtocol
 from closedcircuit.app import DataFolder, Settings, load_settings
 from closedcircuit.base import Clock, Ids
 from closedcircuit.base.errors import CircuitError, NetError
@@ -102,13 +102,19 @@ def open_parts(
 class WebServer(uvicorn.Server):
     """uvicorn, stopped by an event instead of by signals, which belong to the role."""
 
-    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, hub: LiveHub, stop: threading.Event) -> None:
         super().__init__(config)
-        self._stop = stop
+        self._hub, self._stop = hub, stop
 
     async def on_tick(self, counter: int) -> bool:
         """Look whether to stop, ten times a second."""
         return self._stop.is_set() or await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """Tell the viewers first, and cut those that take nothing: nobody shall hold up the end."""
+        await self._hub.close()
+        await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -121,7 +127,7 @@ async def _serve(parts: Parts, listeners: tuple[Listener, ...], stop: threading.
     settings = parts.settings.web
     config = uvicorn.Config(
         create_app(parts),
-        http="h11",
+        http=PatientProtocol,
         ws=RelayProtocol,
         ws_max_size=MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,  # sealed bytes do not shrink
@@ -136,7 +142,7 @@ async def _serve(parts: Parts, listeners: tuple[Listener, ...], stop: threading.
         ssl_certfile=settings.tls_cert_file or None,
         ssl_keyfile=settings.tls_key_file or None,
     )
-    server = WebServer(config, stop)
+    server = WebServer(config, parts.hub, stop)
     status = asyncio.create_task(_say_status(parts))
     try:
         await server.serve(sockets=[listener.socket for listener in listeners])

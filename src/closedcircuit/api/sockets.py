@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WebSocket connections that take frames built beforehand.
+"""Connections: HTTP ones that do not wait for ever, WebSocket ones that take frames built beforehand.
 
 Sending through ASGI builds a frame and wakes a task for every viewer and every sample. A live message is the same
 bytes for all, so its frame is built once (`live`), and written straight to the transport of each connection: one
@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 EXTENSION = "closedcircuit.outlet"
 """Where in an ASGI scope's `extensions` the outlet is."""
 
-STUCK_BYTES = 1 << 20
+REQUEST_WITHIN_S = 20.0
+"""A connection whose first request is not there by then is closed: it costs a descriptor, and there are not many."""
+
+STUCK_BYTES = 256 << 10
 """A connection with more than this unsent is cut instead of being closed politely: the farewell would not arrive."""
 
 
@@ -43,6 +47,27 @@ class TransportOutlet:
             self._protocol.transport.abort()
         if not self.closing.done():
             self.closing.set_result((code, reason))
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, with a deadline for the head of the first request. Later ones have the keep-alive's."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the deadline."""
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn names the narrower class
+        self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        # After an upgrade the transport has another protocol, and this one nothing to say.
+        spoken: object = self.transport.get_protocol()
+        request: object = self.cycle
+        if request is None and spoken is self:
+            self.transport.abort()
 
 
 class RelayProtocol(WebSocketsSansIOProtocol):
