@@ -44,6 +44,7 @@ from closedcircuit.recording import (
     Recorder,
     TakenUp,
     Terms,
+    accounted_until,
 )
 from closedcircuit.vault import KeyRing, read_recipients
 
@@ -53,7 +54,6 @@ TRIM_EVERY = 10
 BUSY_S = 5.0
 FRESH_90K = 3 * TICKS
 """A camera whose account ends less than this ago was not waiting for a recorder."""
-DAYS_BACK = (1, 30, 36_500)
 
 
 def run_recorder(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) -> int:
@@ -281,21 +281,6 @@ class Office:
         }
         with contextlib.suppress(OSError):  # a full disk must not stop the office; the status is then old, and shows it
             self._folder.write_status("recorder", status)
-
-
-def accounted_until(catalogue: Catalogue, camera: Camera, now_90k: int) -> int:
-    """Up to where every moment of a camera has footage or a reason: where the unexplained end of its ledger begins."""
-    for days in DAYS_BACK:
-        since = max(camera.added_90k, now_90k - days * 86_400 * TICKS)
-        ledger = catalogue.ledger(camera.id, since, now_90k)
-        if not ledger.spans:
-            return min(since, now_90k)
-        last = ledger.spans[-1]
-        if last.cause is not Cause.UNKNOWN:
-            return min(last.end_90k, now_90k)
-        if last.start_90k > since or since == camera.added_90k:
-            return last.start_90k
-    return now_90k
 
 
 def _stamp_of(path: Path) -> str:

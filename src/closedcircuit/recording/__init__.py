@@ -4,7 +4,7 @@
 from closedcircuit.recording.account import Account
 from closedcircuit.recording.chain import Chain, Terms
 from closedcircuit.recording.hours import check_hours, is_within
-from closedcircuit.recording.index import Indexer
+from closedcircuit.recording.index import Indexer, accounted_until
 from closedcircuit.recording.link import Link
 from closedcircuit.recording.outlet import DiskOutlet
 from closedcircuit.recording.pieces import Outcome, Piece, Plan
@@ -38,6 +38,7 @@ __all__ = [
     "TakenUp",
     "Terms",
     "WallMap",
+    "accounted_until",
     "check_hours",
     "is_within",
 ]

@@ -26,8 +26,9 @@ from closedcircuit.vault import HourKey
 
 SEGMENT_HARD_S = 600
 """Without a key frame for this long, the segment ends, and there is a gap until one comes."""
-OVERLAP_MAX_90K = 30 * TICKS
-"""A run that seems to begin this much before footage that we have is moved behind it; more is a clock set back."""
+OVERLAP_MAX_90K = 3 * TICKS // 2
+"""A run that seems to begin less than this before the end of footage that we have is moved behind it, and bends back
+to the true time; with more, the two overlap, and the ledger counts that time once."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,19 +159,21 @@ class Chain:
 
     # ------------------------------------------------------------------------------------------------ pieces
 
-    def take(self, piece: Piece, *, next_is_key: bool) -> None:
+    def is_last(self, piece: Piece, *, next_is_key: bool) -> bool:
+        """Whether the growing segment ends with this piece."""
+        plan = self._plan
+        length_90k = piece.end_90k - (plan.start_90k if plan else piece.start_90k)
+        is_due = length_90k >= self._target_90k or (plan is not None and self._key() is not plan.hour_key)
+        return (next_is_key and is_due) or length_90k >= SEGMENT_HARD_S * TICKS
+
+    def take(self, piece: Piece, *, is_last: bool) -> None:
         """Hand over the next piece. Pieces come in order of time; their samples are ours from here on."""
         if self._off is not None:
             if self._off[0] is Cause.NO_EVENT:
                 self._ring.push(piece)
             return
         self._submit(piece)
-        plan = self._plan
-        if plan is None:
-            return
-        length_90k = piece.end_90k - plan.start_90k
-        is_due = length_90k >= self._target_90k or self._key() is not plan.hour_key
-        if (next_is_key and is_due) or length_90k >= SEGMENT_HARD_S * TICKS:
+        if is_last:
             self.close()
 
     def close(self) -> None:

@@ -15,14 +15,17 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from closedcircuit.base import Clock
+from closedcircuit.base import TICKS, Clock
 from closedcircuit.base.durable import checkpoint
 from closedcircuit.base.errors import CircuitError
-from closedcircuit.model import Gap, Segment
+from closedcircuit.catalogue import Catalogue
+from closedcircuit.model import Camera, Cause, Gap, Segment
 from closedcircuit.recording.pieces import Plan
 
 BATCH_S = 1.0
 PENDING_MAX = 20_000
+DAYS_BACK = (1, 30, 36_500)
+"""How far back the end of a camera's account is looked for, in turn."""
 
 
 class Index(Protocol):
@@ -138,3 +141,18 @@ def segment_of(plan: Plan) -> Segment:
         tracks=plan.tracks_packed,
         fragments=fragments,
     )
+
+
+def accounted_until(catalogue: Catalogue, camera: Camera, now_90k: int) -> int:
+    """Up to where every moment of a camera has footage or a reason: where the unexplained end of its ledger begins."""
+    for days in DAYS_BACK:
+        since = max(camera.added_90k, now_90k - days * 86_400 * TICKS)
+        ledger = catalogue.ledger(camera.id, since, now_90k)
+        if not ledger.spans:
+            return min(since, now_90k)
+        last = ledger.spans[-1]
+        if last.cause is not Cause.UNKNOWN:
+            return min(last.end_90k, now_90k)
+        if last.start_90k > since or since == camera.added_90k:
+            return last.start_90k
+    return now_90k

@@ -17,10 +17,10 @@ class Piece:
 
     __slots__ = ("end_90k", "key", "next_pts", "samples", "size", "start_90k", "start_pts")
 
-    def __init__(self, samples: list[Sample], start_pts: int, next_pts: int | None, size: int) -> None:
+    def __init__(self, samples: list[Sample], start_pts: int, next_pts: int, size: int) -> None:
         self.samples = samples
         self.start_pts = start_pts  # of its first picture
-        self.next_pts = next_pts  # of the video sample after it; None where nobody knows
+        self.next_pts = next_pts  # where its last picture ends
         self.size = size  # bytes
         self.key = samples[0].key
         self.start_90k = self.end_90k = 0  # wall time, filled in at the cut

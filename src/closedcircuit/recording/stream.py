@@ -246,17 +246,23 @@ class StreamRecorder:
         wall, samples = self._wall, self._samples
         if wall is None or not samples:
             return
-        piece = Piece(samples, self._start_pts, next_pts, self._bytes)
-        self._samples, self._bytes = [], 0
         end_pts = self._max_pts + self._frame_90k if next_pts is None else next_pts
+        piece = Piece(samples, self._start_pts, end_pts, self._bytes)
+        self._samples, self._bytes = [], 0
         if self._edge_90k is None:
             self._anchor(wall, end_pts)
             piece.start_90k = wall.wall(self._start_pts)
         else:
             wall.settle(end_pts)
             piece.start_90k = self._edge_90k
-        piece.end_90k = self._edge_90k = max(wall.wall(end_pts), piece.start_90k + 1)
-        self.chain.take(piece, next_is_key=next_is_key)
+        piece.end_90k = wall.wall(end_pts)
+        is_last = next_pts is None or self._changes_at_key or self.chain.is_last(piece, next_is_key=next_is_key)
+        if is_last:
+            # The last fragment of a file is as long as its media says: an index made from the files tells the same.
+            piece.end_90k = piece.start_90k + max(1, end_pts - self._start_pts)
+            wall.move(piece.end_90k - wall.wall(end_pts))
+        self._edge_90k = piece.end_90k
+        self.chain.take(piece, is_last=is_last)
         if not next_is_key and not self.chain.can_go_on:
             self._collecting, self._edge_90k = False, None
 

@@ -210,7 +210,7 @@ def test_hours_that_are_none(entry: Weekly) -> None:
 
 
 def _piece(number: int, *, key: bool = True, size: int = 100) -> Piece:
-    piece = Piece([Sample(1, 0, key, size, [], 0)], 0, None, size)
+    piece = Piece([Sample(1, 0, key, size, [], 0)], 0, 0, size)
     piece.start_90k, piece.end_90k = T + number * 2 * TICKS, T + (number + 1) * 2 * TICKS
     return piece
 
