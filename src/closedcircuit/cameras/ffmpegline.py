@@ -11,6 +11,9 @@ from closedcircuit.cameras.line import Line, Pull
 from closedcircuit.media.ffmpeg import FfmpegPull
 from closedcircuit.model import PacketSink, Source
 
+UDP = "rtsp+udp://"
+"""How an address asks for RTSP over UDP, for devices that know no other way."""
+
 
 class FfmpegLine(Line):
     """Owned by the receiver's thread; FFmpeg itself runs in a thread of the `FfmpegPull`."""
@@ -24,9 +27,15 @@ class FfmpegLine(Line):
 
     def _open(self, now_s: float) -> Pull:  # noqa: ARG002 - other lines need the time
         username, password = self._account
-        address = join_address(self._source.address, username, password.reveal())
+        address, options = self._source.address, self._source.options
+        if address.startswith(UDP):
+            address, options = "rtsp://" + address.removeprefix(UDP), {"rtsp_transport": "udp", **options}
         self._ffmpeg = FfmpegPull(
-            address, self._source.options, sink=self._sink, clock=self._clock, audio=self._source.audio
+            join_address(address, username, password.reveal()),
+            options,
+            sink=self._sink,
+            clock=self._clock,
+            audio=self._source.audio,
         )
         return self._ffmpeg
 

@@ -63,7 +63,9 @@ def clips(tmp_path_factory) -> dict[str, Path]:
         "h264": make_clip(folder / "h264.mp4", "libx264", options=plain),
         "h264-aac": make_clip(folder / "h264-aac.mp4", "libx264", audio="aac", options=plain),
         "h264-b": make_clip(
-            folder / "h264-b.mp4", "libx264", options={"preset": "veryfast", "bf": "2", "x264-params": "b-adapt=0:scenecut=0"}
+            folder / "h264-b.mp4",
+            "libx264",
+            options={"preset": "veryfast", "bf": "2", "x264-params": "b-adapt=0:scenecut=0"},
         ),
         "h265": make_clip(folder / "h265.mp4", "libx265", options=h265),
         "ts-aac": make_clip(folder / "both.ts", "libx264", audio="aac", options=plain),

@@ -243,7 +243,10 @@ class Handshake:
             self._timeout_s = max(2.0, float(timeout)) if int(timeout) else 2 * KEEP_ALIVE_S
         transport = parameters(message.header("transport"))
         if transport and "rtp/avp/tcp" not in transport and "interleaved" not in transport:
-            raise CameraRefused("the camera does not send over TCP", remedy="Switch on RTSP over TCP in the camera.")
+            raise CameraRefused(
+                "the camera does not send over TCP",
+                remedy="Switch on RTSP over TCP in the camera, or write its address as rtsp+udp://...",
+            )
         channels = transport.get("interleaved", "").split("-")
         if channels[0].isascii() and channels[0].isdigit() and int(channels[0]) < 256:
             setup.channel = int(channels[0])
@@ -298,7 +301,7 @@ def _refusal(method: str, url: str, message: Message, headers: dict[str, str]) -
     if status == 461 and "TCP" in headers.get("Transport", ""):
         return CameraRefused(
             f"the camera does not send over TCP ({said})",
-            remedy="Switch on RTSP over TCP in the camera, or set the option rtsp_transport to udp.",
+            remedy="Switch on RTSP over TCP in the camera, or write its address as rtsp+udp://...",
         )
     if status in (500, 503):
         return StreamBroken(
