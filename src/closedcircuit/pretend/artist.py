@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from closedcircuit.base import TICKS
 from closedcircuit.media.encode import Picture
-from closedcircuit.pretend.backdrop import NAMES, Backdrop
+from closedcircuit.pretend.backdrop import NAMES, Backdrop, Easel
 from closedcircuit.pretend.bar import bar_height, draw_bar
 from closedcircuit.pretend.car import Car, Cars, packet
 from closedcircuit.pretend.daylight import daylight
@@ -36,10 +36,12 @@ Shares = tuple[float, float, float]
 class SceneArtist:
     """Draws one scene. Belongs to one thread (`Backdrop` has a second one of its own)."""
 
-    def __init__(self, scene: Scene, name: str, size: tuple[int, int], began_90k: int) -> None:
+    def __init__(
+        self, scene: Scene, name: str, size: tuple[int, int], began_90k: int, easel: Easel | None = None
+    ) -> None:
         self._scene, self._name, self._size, self._began_90k = scene, name.upper(), size, began_90k
         self._lens = scene.lens(size)
-        self._backdrop = Backdrop(scene, size)
+        self._backdrop = Backdrop(scene, size, easel)
         self._figures = Figures(self._lens)
         self._cars = Cars(self._lens, scene.sun)
         self._board = Board(size)

@@ -30,11 +30,34 @@ class _View(msgspec.Struct, frozen=True):
     depth: NDArray[np.float16]  # metres along the axis, per pixel
 
 
+class Easel:
+    """One for all scenes of a site: every camera gets its coarse picture before any sharp one is begun, and sharp ones
+    are painted one after the other. Any thread.
+    """
+
+    def __init__(self, scenes: int) -> None:
+        self._waiting_for = scenes
+        self._changed = threading.Condition()
+        self.turn = threading.Lock()
+
+    def coarse_is_done(self) -> None:
+        """One scene has its coarse picture."""
+        with self._changed:
+            self._waiting_for -= 1
+            self._changed.notify_all()
+
+    def wait_for_all(self, closing: threading.Event) -> None:
+        """Until every scene has a picture, or nobody wants one any more."""
+        with self._changed:
+            while self._waiting_for > 0 and not closing.is_set():
+                self._changed.wait(0.1)
+
+
 class Backdrop:
     """One scene's backgrounds. `prepare`, `planes` and `close` belong to one thread; painting goes on in another."""
 
-    def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self._scene, self._size = scene, size
+    def __init__(self, scene: Scene, size: tuple[int, int], easel: Easel | None = None) -> None:
+        self._scene, self._size, self._easel = scene, size, easel or Easel(0)
         self.lights: dict[str, Light] = {name: scene.light(name) for name in NAMES}
         self._view: _View | None = None
         self._closing = threading.Event()
@@ -46,10 +69,12 @@ class Backdrop:
         if not coarse:
             self._paint(first)
             return
-        width, height = self._size[0] // _COARSE, self._size[1] // _COARSE
+        width, height = (n // _COARSE & ~1 for n in self._size)
         stage = self._scene.stage((width, height))
-        depth = stage.depth.astype(np.float16).repeat(_COARSE, axis=0).repeat(_COARSE, axis=1)
+        rows, columns = (np.arange(n) * m // n for n, m in zip(self._size[::-1], (height, width), strict=True))
+        depth = stage.depth.astype(np.float16)[rows][:, columns]
         self._view = _View({name: self._enlarged(stage, name) for name in (first,)}, depth)
+        self._easel.coarse_is_done()
         self._painter = threading.Thread(target=self._paint, args=(first,), name="pretend-painter", daemon=True)
         self._painter.start()
 
@@ -79,14 +104,18 @@ class Backdrop:
         return planes
 
     def _paint(self, first: str) -> None:
-        stage = self._scene.stage(self._size)
-        depth = stage.depth.astype(np.float16)
-        planes: dict[str, Planes] = {}
-        for name in (first, *(name for name in NAMES if name != first)):
+        self._easel.wait_for_all(self._closing)
+        with self._easel.turn:
             if self._closing.is_set():
                 return
-            planes = planes | {name: self._with_strip(to_yuv(stage.lit(self.lights[name])))}
-            self._view = _View(planes, depth)
+            stage = self._scene.stage(self._size)
+            depth = stage.depth.astype(np.float16)
+            planes: dict[str, Planes] = {}
+            for name in (first, *(name for name in NAMES if name != first)):
+                if self._closing.is_set():
+                    return
+                planes = planes | {name: self._with_strip(to_yuv(stage.lit(self.lights[name])))}
+                self._view = _View(planes, depth)
 
     def planes(self, shares: tuple[float, float, float]) -> Planes:
         """The background in a light that is so much day, dusk and night."""

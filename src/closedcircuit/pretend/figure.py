@@ -19,6 +19,10 @@ from closedcircuit.pretend.stage import to_yuv
 Plane = NDArray[np.uint8]
 
 
+_BYTES_A_PIXEL = 4
+"""Of a sprite: luma, chroma, and how much of the pixel it covers."""
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """How somebody looks; colours are `#rrggbb`."""
 
@@ -60,10 +64,10 @@ class Sprite(msgspec.Struct, frozen=True):
 class Figures:
     """Draws figures for one lens and keeps the sprites. Belongs to one thread."""
 
-    def __init__(self, lens: Lens, keep: int = 700) -> None:
+    def __init__(self, lens: Lens, keep_bytes: int = 12 << 20) -> None:
         self._lens = lens
         self._kept: OrderedDict[tuple[object, ...], Sprite] = OrderedDict()
-        self._keep = keep
+        self._room = keep_bytes
 
     def sprite(self, look: Look, pose: Pose, at: Vector, heading: float) -> Sprite:
         """The cut-out of somebody who stands at `at` and faces `heading` (radians, 0 = +x)."""
@@ -81,8 +85,9 @@ class Figures:
         if kept is None:
             settled = Pose(swing / 12, round(pose.stride * 3) / 3, round(pose.reach * 5) / 5)
             kept = self._kept[key] = self._draw(look, settled, at, heading)
-            if len(self._kept) > self._keep:
-                self._kept.popitem(last=False)
+            self._room -= kept.y.size * _BYTES_A_PIXEL
+            while self._room < 0 and len(self._kept) > 1:
+                self._room += self._kept.popitem(last=False)[1].y.size * _BYTES_A_PIXEL
         else:
             self._kept.move_to_end(key)
         return kept

@@ -14,11 +14,12 @@ from typing import Self
 import msgspec
 
 from closedcircuit.base import Clock, Ids, write_durably
-from closedcircuit.base.errors import NetError
+from closedcircuit.base.errors import CircuitError, NetError
 from closedcircuit.media.encode import VideoCoding
 from closedcircuit.model import Camera, Recording, Source
 from closedcircuit.pretend.artist import SceneArtist
 from closedcircuit.pretend.backdoor import BackDoor
+from closedcircuit.pretend.backdrop import Easel
 from closedcircuit.pretend.carpark import CarPark
 from closedcircuit.pretend.outages import OutageHabit, Outages, Presence
 from closedcircuit.pretend.rtsp import Login
@@ -124,11 +125,12 @@ class PretendServer:
         self._server = RtspServer(clock, ids, feeds, port=port)
         self.port = self._server.port
         self._cameras = cameras
+        easel = Easel(len(plans))
         self._studios = [
             Studio(
                 self._server,
                 clock,
-                SceneArtist(drawn.scene(), drawn.name, (drawn.main.width, drawn.main.height), began_90k),
+                SceneArtist(drawn.scene(), drawn.name, (drawn.main.width, drawn.main.height), began_90k, easel),
                 outputs,
                 RoomSound(drawn.id, drawn.audio.rate) if drawn.audio else None,
             )
@@ -158,6 +160,11 @@ class PretendServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every camera still works."""
+        return all(studio.is_alive for studio in self._studios)
 
     def cameras(self) -> list[Camera]:
         """The camera records that point here."""
@@ -197,7 +204,7 @@ def pretend_passwords() -> dict[str, str]:
 def serve(data_dir: Path, clock: Clock, ids: Ids, port: int, stop: threading.Event) -> None:
     """Serve the pretend site until `stop`; `run/pretend.json` tells where it is.
 
-    `port` is what it was last time, so that the cameras' addresses stay true; where it is taken, or 0, another is
+    Raises CircuitError when one of its cameras fails. `port` is what it was last time, so that the cameras' addresses stay true; where it is taken, or 0, another is
     chosen.
     """
     try:
@@ -224,4 +231,7 @@ def serve(data_dir: Path, clock: Clock, ids: Ids, port: int, stop: threading.Eve
         run.mkdir(parents=True, exist_ok=True)
         # Not footage and not a promise: a crash leaves an old port, and the next start writes the new one.
         write_durably(run / "pretend.json", json.dumps(facts, indent=1).encode())
-        stop.wait()
+        while not stop.wait(1.0):
+            # A fault in one camera's thread is ours; the supervisor starts the whole site anew, and says so.
+            if not site.is_whole:
+                raise CircuitError("a pretend camera stopped drawing", remedy="Look at what it printed before.")

@@ -76,6 +76,7 @@ class Stage:
         self._normal = np.zeros(shape, np.uint8)
         self._normals: list[tuple[float, float, float]] = [(0.0, 0.0, 0.0)]
         self._any_glow = False
+        self._least = 0.8 if lens.width > 500 else 2.5  # pixels; in a coarse picture, what is small is left out
 
     # ------------------------------------------------------------------------------------------------ painting
 
@@ -140,7 +141,7 @@ class Stage:
             return None
         flat = self.lens.flat(seen)
         reach = window(flat, self.lens.width, self.lens.height, soft)
-        if reach is None or float((flat.max(axis=0) - flat.min(axis=0)).max()) < 0.8:
+        if reach is None or float((flat.max(axis=0) - flat.min(axis=0)).max()) < self._least:
             return None
         x0, x1, y0, y1 = reach
         xs, ys = centres(x0, x1), centres(y0, y1)

@@ -123,6 +123,11 @@ class Studio:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def is_alive(self) -> bool:
+        """False once its thread has ended, as told or by a fault."""
+        return self._thread.is_alive()
+
     def _nudge(self) -> None:
         with self._wanted:
             self._wanted.notify()
