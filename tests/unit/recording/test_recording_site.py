@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 
 from closedcircuit.base import TICKS, ManualClock, SystemIds
-from closedcircuit.base.errors import Busy
+from closedcircuit.base.errors import Busy, CannotOpen
 from closedcircuit.catalogue import Ledger, Limits, Policy, rebuild
 from closedcircuit.media.mp4 import iter_fragments, open_fragment, read_init
 from closedcircuit.model import Camera, Cause, Hold, Mode, Recording, Segment, Source, SpanKind
@@ -72,8 +74,8 @@ def frames_of(site: Site, camera: str) -> list[int]:
         ]
         assert found[-1].offset + found[-1].size == len(data)
         for fragment in found:
-            for sample in open_fragment(data[fragment.offset : fragment.offset + fragment.size], init, opener):
-                seen.append(int(bytes(sample.data)[34:42]))
+            samples = open_fragment(data[fragment.offset : fragment.offset + fragment.size], init, opener)
+            seen += [int(bytes(sample.data)[34:42]) for sample in samples]
     return seen
 
 
@@ -178,7 +180,7 @@ def test_the_hour_turns_without_a_gap_and_the_old_key_is_forgotten(root: Path) -
     del old
     segments = site.catalogue.segments("cam0", "main", 0, 1 << 60)
     assert len({segment.kid[:8] for segment in segments}) == 2
-    assert all(a.end_90k == b.start_90k for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end_90k == b.start_90k for a, b in itertools.pairwise(segments))
     assert segments[0].start_90k == begun
     assert segments[-1].end_90k == begun + 60 * TICKS
     assert frames_of(site, "cam0") == list(range(300))
@@ -195,11 +197,9 @@ def test_new_recipients_get_new_keys(site: Site) -> None:
     for key_id in keys:
         data = (site.root / "keys" / "cam0" / f"{key_id}.age").read_bytes()
         unwrap_hour_key(data, [OWNER])
-        try:
+        with contextlib.suppress(CannotOpen):
             unwrap_hour_key(data, [other])
             opens += 1
-        except Exception as error:
-            assert type(error).__name__ == "CannotOpen"
     assert (len(keys), opens) == (2, 1)
 
 

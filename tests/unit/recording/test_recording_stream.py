@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -55,7 +57,7 @@ def test_segments_begin_with_key_frames_and_differ_in_length_at_first(rig: Rig) 
     rig.play(source, 250)
     rig.recorder.stop()
     starts = [(plan.start_90k - rig.start_90k) / TICKS for plan in rig.outlet.opened]
-    lengths = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    lengths = [b - a for a, b in itertools.pairwise(starts)]
     assert 30 <= lengths[0] <= 62
     assert set(lengths[1:]) == {60}
     assert len(rig.outlet.closed) == len(rig.outlet.opened)
@@ -222,7 +224,7 @@ def test_a_full_disk_is_a_gap_until_there_is_room(rig: Rig) -> None:
     assert rig.gaps() == [(0, 10, Cause.DISK_FULL)]
     spans = [(s - rig.start_90k, e - rig.start_90k, c) for s, e, c, _ in rig.outlet.opened[-1].before]
     assert (spans[0][0], spans[-1][1]) == (0, 10 * TICKS)
-    assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
@@ -296,5 +298,5 @@ def test_frames_in_another_order_are_not_torn_apart(rig: Rig) -> None:
     rig.recorder.stop()
     pieces = [piece for _, piece in rig.outlet.pieces]
     assert len(pieces) > 3
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in itertools.pairwise(pieces):
         assert max(s.pts for s in before.samples) < min(s.pts for s in after.samples)

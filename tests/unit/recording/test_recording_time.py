@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -130,7 +131,7 @@ def test_a_week_of_changing_reasons_stays_small() -> None:
     said = account.before(T + 20_000)
     assert len(said) <= ENTRIES_MAX
     assert (said[0][0], said[-1][1]) == (T, T + 20_000)
-    assert all(a[1] == b[0] for a, b in zip(said, said[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(said))
     assert len(account.take_changed()) == 2000
 
 
@@ -157,7 +158,7 @@ def test_the_sum_is_exact(steps: list[tuple[str, int]]) -> None:
     account.because(now, Cause.PAUSED)
     account.passed(now + 10)
     gaps = account.take_changed()
-    assert all(a.end_90k <= b.start_90k for a, b in zip(gaps, gaps[1:], strict=False))
+    assert all(a.end_90k <= b.start_90k for a, b in itertools.pairwise(gaps))
     assert account.upto_90k == now + 10
 
 
