@@ -18,6 +18,7 @@ from closedcircuit.base.errors import RequestError
 from closedcircuit.cameras import split_address
 from closedcircuit.live import TestResult, failed
 from closedcircuit.model import Camera, Mode, Recording, Source, StreamName
+from closedcircuit.recording import check_hours
 
 router = APIRouter(prefix="/api", tags=["cameras"])
 
@@ -27,6 +28,7 @@ CLOSES_WITHIN_S = 8.0
 """A recorder that runs hears of a removed camera at once and closes its file."""
 
 BATCH = 2000
+ROLL_S_MAX = 60
 _VIDEO_DEVICE = re.compile(r"/dev/video\d{1,3}\Z")
 
 
@@ -225,9 +227,28 @@ def _recording(changes: dict[str, Any] | None, before: Recording) -> Recording:
     if not changes:
         return before
     try:
-        return msgspec.convert({**msgspec.to_builtins(before), **changes}, Recording)
+        recording = msgspec.convert({**msgspec.to_builtins(before), **changes}, Recording)
     except msgspec.ValidationError as error:
         raise RequestError(f"`recording`: {error}.", remedy="docs/reference/api.md lists its fields.") from error
+    for wrong, detail in (
+        (not _is_limit(recording.keep_days), "`keep_days` is more than 0 and at most 36500, or null"),
+        (not _is_limit(recording.keep_gb, 1e6), "`keep_gb` is more than 0 and at most 1000000, or null"),
+        (not 0 <= recording.pre_roll_s <= ROLL_S_MAX, f"`pre_roll_s` is 0 to {ROLL_S_MAX}"),
+        (not 0 <= recording.post_roll_s <= ROLL_S_MAX, f"`post_roll_s` is 0 to {ROLL_S_MAX}"),
+        (
+            not all(map(_is_weekly, recording.schedule)),
+            "a line of `schedule` names days (mon to sun) and times (08:00)",
+        ),
+        (recording.mode is Mode.SCHEDULE and not recording.schedule, "by `schedule` it needs at least one line of it"),
+    ):
+        if wrong:
+            raise RequestError(f"`recording`: {detail}.", remedy="Correct it and send it again.")
+    check_hours(recording.schedule)
+    return recording
+
+
+def _is_limit(value: float | None, most: float = 36_500) -> bool:
+    return value is None or 0 < value <= most
 
 
 def _paused(camera: Camera, *, paused: bool) -> Camera:
