@@ -40,7 +40,7 @@ class Watched(msgspec.Struct, frozen=True):
     stream: str
 
 
-class TestAsked(msgspec.Struct, frozen=True):
+class AskedTest(msgspec.Struct, frozen=True):
     """TEST."""
 
     id: str
@@ -69,7 +69,7 @@ class Asked(Protocol):
     def reload(self) -> None:
         """Files changed."""
 
-    def test(self, asked: TestAsked) -> None:
+    def test(self, asked: AskedTest) -> None:
         """Try a camera; the answer goes to `Link.tested`, from any thread."""
 
 
@@ -224,4 +224,4 @@ class Link:
         elif kind == RELOAD:
             self._asked.reload()
         elif kind == TEST:
-            self._asked.test(msgspec.json.decode(payload, type=TestAsked))
+            self._asked.test(msgspec.json.decode(payload, type=AskedTest))

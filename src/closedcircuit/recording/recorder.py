@@ -21,7 +21,7 @@ from closedcircuit.model import Camera, Cause, Mode, PacketSink, Source, State, 
 from closedcircuit.recording.account import Account
 from closedcircuit.recording.chain import Chain, Terms
 from closedcircuit.recording.index import Indexer
-from closedcircuit.recording.link import Link, TestAsked
+from closedcircuit.recording.link import Link, AskedTest
 from closedcircuit.recording.outlet import DiskOutlet
 from closedcircuit.recording.pieces import Outcome
 from closedcircuit.recording.ready import Ready
@@ -336,7 +336,7 @@ class Recorder:
         """See `link.Asked`."""
         self.reload_asked.set()
 
-    def test(self, asked: TestAsked) -> None:
+    def test(self, asked: AskedTest) -> None:
         """See `link.Asked`: a thread of its own, at most TESTS_AT_ONCE of them."""
         if self._tests.acquire(blocking=False):
             threading.Thread(target=self._test, args=(asked,), name="test a camera", daemon=True).start()
@@ -344,7 +344,7 @@ class Recorder:
             error = {"code": "camera.error", "message": "Too many tests at once.", "remedy": "Try again in a moment."}
             self._answer(asked.id, {"ok": False, "tracks": [], "error": error})
 
-    def _test(self, asked: TestAsked) -> None:
+    def _test(self, asked: AskedTest) -> None:
         try:
             self._answer(asked.id, self._parts.probe(asked.camera, asked.password))
         finally:
