@@ -148,7 +148,7 @@ class SceneArtist:
         _, head = self._pixel((actor.at[0], actor.at[1], actor.look.tall))
         if min(distance, head) < 0.8:
             return
-        sprite = self._figures.sprite(actor.look, actor.pose, actor.at, actor.heading)
+        sprite = self._figures.sprite(actor.look, actor.pose, actor.posed_at or actor.at, actor.heading)
         tint = self._tint((actor.at[0], actor.at[1], 1.2), shares)
         if any(self._backdrop.lights["day"].sun) and shares[0] > 0.3:
             self._long_shadow(picture, actor, shares[0])

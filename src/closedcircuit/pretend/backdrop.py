@@ -79,10 +79,10 @@ class Backdrop:
         self._painter.start()
 
     def close(self) -> None:
-        """Let the painter end early, and wait for it."""
+        """Let the painter end early. It may be in the middle of a picture: then it ends after that, by itself."""
         self._closing.set()
         if self._painter is not None:
-            self._painter.join()
+            self._painter.join(0.2)
 
     @property
     def depth(self) -> NDArray[np.float16]:

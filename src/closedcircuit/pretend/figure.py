@@ -79,11 +79,11 @@ class Figures:
         turn = round((heading - bearing) / (2 * np.pi) * 32) % 32
         size = round(float(np.log(distance)) * 32)
         tilt = round(float(flat[0, 1]) / self._lens.height * 8)
-        swing = round(pose.phase * 12) % 12 if pose.stride > 0.05 else 0
+        swing = round(pose.phase * 10) % 10 if pose.stride > 0.05 else 0
         key = (look, turn, size, tilt, swing, round(pose.stride * 3), round(pose.reach * 5))
         kept = self._kept.get(key)
         if kept is None:
-            settled = Pose(swing / 12, round(pose.stride * 3) / 3, round(pose.reach * 5) / 5)
+            settled = Pose(swing / 10, round(pose.stride * 3) / 3, round(pose.reach * 5) / 5)
             kept = self._kept[key] = self._draw(look, settled, at, heading)
             self._room -= kept.y.size * _BYTES_A_PIXEL
             while self._room < 0 and len(self._kept) > 1:
@@ -111,10 +111,15 @@ class Figures:
         low = np.floor((flat[:-1] - radii[:, None]).min(axis=0)) - 2
         high = np.ceil((flat[:-1] + radii[:, None]).max(axis=0)) + 2
         low -= low % 2
-        width, height = (int(n + n % 2) for n in high - low)
+        # Large figures are drawn at half the size: quicker, and as soft as the lens makes everything else.
+        half = 2 if high[1] - low[1] > 190 else 1
+        width, height = (int(n + n % 2) for n in np.ceil((high - low) / half))
         rgb = np.zeros((3, height, width), np.float32)
         alpha = np.zeros((height, width), np.float32)
         flat -= low
+        foot = (round(float(flat[-1, 0])), round(float(flat[-1, 1])))
+        flat /= half
+        radii /= half
         mean = away[:-1].reshape(-1, 4).mean(axis=1)
         for i in sorted(range(len(parts)), key=lambda i: -mean[i] - parts[i].behind):
             corners = flat[4 * i : 4 * i + 4]
@@ -122,7 +127,9 @@ class Figures:
                 _trunk((rgb, alpha), corners, float(radii[4 * i]), parts[i].colour)
             else:
                 _limb((rgb, alpha), corners[:2], radii[4 * i : 4 * i + 2], parts[i].colour)
-        return cut_out(rgb, alpha, (round(float(flat[-1, 0])), round(float(flat[-1, 1]))))
+        if half == 2:
+            rgb, alpha = _doubled(rgb), _doubled(alpha)
+        return cut_out(rgb, alpha, foot)
 
 
 def cut_out(rgb: NDArray[np.float32], alpha: NDArray[np.float32], foot: tuple[int, int]) -> Sprite:
@@ -131,6 +138,14 @@ def cut_out(rgb: NDArray[np.float32], alpha: NDArray[np.float32], foot: tuple[in
     wide = np.rint(alpha * 256).astype(np.uint16)
     total: NDArray[np.uint16] = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]
     return Sprite(y, u, v, wide, total >> np.uint16(2), foot)
+
+
+def _doubled(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Twice the size both ways, smoothed."""
+    large = planes.repeat(2, axis=-2).repeat(2, axis=-1)
+    large[..., 1:-1] = large[..., 1:-1] * 0.5 + (large[..., :-2] + large[..., 2:]) * 0.25
+    large[..., 1:-1, :] = large[..., 1:-1, :] * 0.5 + (large[..., :-2, :] + large[..., 2:, :]) * 0.25
+    return large
 
 
 class _Part(msgspec.Struct, frozen=True):

@@ -16,6 +16,11 @@ from closedcircuit.pretend.figure import Look, Pose
 from closedcircuit.pretend.lens import Lens, Vector
 from closedcircuit.pretend.stage import Light, Stage
 
+STRIDE_M = 1.38
+"""Metres of two steps."""
+PHASES = 10
+"""Pictures of a stride: eight a second at walking speed."""
+
 
 class Actor(msgspec.Struct, frozen=True):
     """Somebody at a moment."""
@@ -24,6 +29,7 @@ class Actor(msgspec.Struct, frozen=True):
     pose: Pose
     at: Vector
     heading: float  # radians, 0 = +x
+    posed_at: Vector | None = None  # where the present phase of the walk began, so that a picture lasts for a phase
 
 
 class Prop(msgspec.Struct, frozen=True):
@@ -128,7 +134,11 @@ class Walk:
             elif stride <= 0.02:
                 heading = self._heading_into(stop)
             reach = stop.reach * min(1.0, max(0.0, since - 0.4) / 0.5) * (0.72 + 0.28 * float(np.sin(t * 2.1)))
-        return Actor(look, Pose((walked / 1.38) % 1.0, stride, reach), (x, y, 0.0), heading)
+        phase = int(walked / STRIDE_M * PHASES) if stride > 0.02 else round(walked / STRIDE_M * PHASES)
+        x2, y2, _ = (
+            self._place(t - (walked - phase * STRIDE_M / PHASES) / self._speed) if stride > 0.02 else (x, y, 0.0)
+        )
+        return Actor(look, Pose(phase / PHASES % 1.0, stride, reach), (x, y, 0.0), heading, (x2, y2, 0.0))
 
     def _heading_into(self, stop: Stop) -> float:
         for _, _, a, b in self._legs:

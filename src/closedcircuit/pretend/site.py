@@ -204,8 +204,8 @@ def pretend_passwords() -> dict[str, str]:
 def serve(data_dir: Path, clock: Clock, ids: Ids, port: int, stop: threading.Event) -> None:
     """Serve the pretend site until `stop`; `run/pretend.json` tells where it is.
 
-    Raises CircuitError when one of its cameras fails. `port` is what it was last time, so that the cameras' addresses stay true; where it is taken, or 0, another is
-    chosen.
+    `port` is what it was last time, so that the cameras' addresses stay true; where it is taken, or 0, another is
+    chosen. Raises CircuitError when one of its cameras fails.
     """
     try:
         site = PretendServer(clock, ids, port=port)
