@@ -92,5 +92,8 @@ export function codec(name: string): string {
   const known: Record<string, string> = {
     h264: "H.264", h265: "H.265", hevc: "H.265", aac: "AAC", opus: "Opus", flac: "FLAC", pcmu: "G.711 µ-law", pcma: "G.711 A-law",
   };
-  return known[name.toLowerCase()] ?? name;
+  const plain = name.toLowerCase();
+  if (/^avc[13]\./.test(plain)) return "H.264"; // an RFC 6381 string
+  if (/^(hvc1|hev1)\./.test(plain)) return "H.265";
+  return known[plain] ?? name;
 }

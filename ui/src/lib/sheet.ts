@@ -9,7 +9,7 @@ export const WHAT =
 export const HOW: { title: string; text: string; command?: string }[] = [
   {
     title: "Save the key as a file",
-    text: "Type the key below into a text file, on one line and without the spaces.",
+    text: "Type the key above into a text file, on one line and without the spaces.",
     command: "recovery.txt",
   },
   {

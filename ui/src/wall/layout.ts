@@ -19,7 +19,10 @@ export interface Grid {
 const SMALLEST = 236; // px: below this a face is a smudge, so the wall scrolls instead
 
 /** The largest tiles that all fit; where they would be too small, columns of a fair size that scroll. */
-export function grid(count: number, { width, height, gap, strip, smallest = SMALLEST }: Room): Grid {
+export function grid(count: number, room: Room): Grid {
+  const { width, height, gap, strip } = room;
+  const narrow = width < 560; // a telephone: one picture as wide as it is, and one scrolls
+  const smallest = room.smallest ?? (narrow ? width * 0.8 : SMALLEST);
   const n = Math.max(1, count);
   let best = { columns: 1, tileWidth: 0 };
   for (let columns = 1; columns <= n; columns += 1) {
@@ -31,7 +34,7 @@ export function grid(count: number, { width, height, gap, strip, smallest = SMAL
   }
   let scrolls = false;
   if (best.tileWidth < Math.min(smallest, width)) {
-    const columns = width < 560 ? 1 : Math.max(1, Math.floor((width + gap) / (300 + gap)));
+    const columns = narrow ? 1 : Math.max(1, Math.floor((width + gap) / (300 + gap)));
     best = { columns, tileWidth: (width - gap * (columns - 1)) / columns };
     scrolls = true;
   }
