@@ -236,7 +236,7 @@ describe("clips", () => {
     await fireEvent.click(button("Save clip"));
     expect(await screen.findByText(/front-door\.mp4/)).toBeTruthy();
     expect(screen.getByText(/is missing: camera unreachable/)).toBeTruthy();
-    expect(screen.getByText(/1 of its sealed files are not as they were recorded/)).toBeTruthy();
+    expect(screen.getByText(/1 of its sealed files is not as recorded/)).toBeTruthy();
   });
 
   test("a hold wants a reason", async () => {
