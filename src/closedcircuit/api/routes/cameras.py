@@ -235,10 +235,6 @@ def _recording(changes: dict[str, Any] | None, before: Recording) -> Recording:
         (not _is_limit(recording.keep_gb, 1e6), "`keep_gb` is more than 0 and at most 1000000, or null"),
         (not 0 <= recording.pre_roll_s <= ROLL_S_MAX, f"`pre_roll_s` is 0 to {ROLL_S_MAX}"),
         (not 0 <= recording.post_roll_s <= ROLL_S_MAX, f"`post_roll_s` is 0 to {ROLL_S_MAX}"),
-        (
-            not all(map(_is_weekly, recording.schedule)),
-            "a line of `schedule` names days (mon to sun) and times (08:00)",
-        ),
         (recording.mode is Mode.SCHEDULE and not recording.schedule, "by `schedule` it needs at least one line of it"),
     ):
         if wrong:
