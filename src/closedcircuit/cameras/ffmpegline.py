@@ -14,6 +14,9 @@ from closedcircuit.model import PacketSink, Source
 UDP = "rtsp+udp://"
 """How an address asks for RTSP over UDP, for devices that know no other way."""
 
+HLS_S = 30.0
+"""HLS comes in pieces of many seconds (RFC 8216, 4.3.3.1): silence between them means nothing."""
+
 
 class FfmpegLine(Line):
     """Owned by the receiver's thread; FFmpeg itself runs in a thread of the `FfmpegPull`."""
@@ -24,6 +27,9 @@ class FfmpegLine(Line):
         super().__init__(name, sink, clock, ids)
         self._source, self._account = source, account
         self._ffmpeg: FfmpegPull | None = None
+        self._in_pieces = ".m3u8" in source.address
+        if self._in_pieces:
+            self.frozen_s = HLS_S
 
     def _open(self, now_s: float) -> Pull:  # noqa: ARG002 - other lines need the time
         username, password = self._account
@@ -37,6 +43,8 @@ class FfmpegLine(Line):
             clock=self._clock,
             audio=self._source.audio,
         )
+        if self._in_pieces:
+            self._ffmpeg.silent_s = HLS_S
         return self._ffmpeg
 
     def _step(self, view: memoryview, now_s: float, now_90k: int) -> None:  # noqa: ARG002 - other lines read into it

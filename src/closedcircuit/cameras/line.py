@@ -21,6 +21,7 @@ from closedcircuit.base.errors import (
     CircuitError,
     ConfigError,
     NetError,
+    StreamBroken,
 )
 from closedcircuit.base.ids import Ids
 from closedcircuit.cameras.clockwatch import ClockWatch
@@ -32,6 +33,9 @@ GOOD_S = 60.0
 POLL_S = 1.0
 FROZEN_S = 3.0
 LATE_S = 1.5
+TOO_LATE_S = 10.0
+TOO_LATE_FOR_S = 60.0
+"""Pictures that stay `TOO_LATE_S` behind for so long will not catch up: a new connection begins with the present."""
 
 _LOG = logging.getLogger("closedcircuit.cameras")
 
@@ -66,7 +70,8 @@ class Line(ABC):
         self._fps = self._kbps = 0.0
         self._run = 0  # of this connection: its times have a zero of their own
         self._lag_least = 0.0
-        self._lag = 0.0
+        self._lag = self._too_late_s = 0.0  # how late; since when too late
+        self.frozen_s = FROZEN_S  # longer for sources that come in large pieces
         self._clock_watch = ClockWatch()
         self._heard_90k = 0
         self._last_tracks: tuple[Track, ...] = ()
@@ -140,7 +145,7 @@ class Line(ABC):
         self._shut(on_purpose=on_purpose)
         self._pull = None
         self._run = 0
-        self._running_s = self._fps = self._kbps = self._lag = 0.0
+        self._running_s = self._fps = self._kbps = self._lag = self._too_late_s = 0.0
 
     def stop(self, now_90k: int) -> None:
         """Stop for good, on purpose: says goodbye to the camera, and ends the run where there is one."""
@@ -179,13 +184,25 @@ class Line(ABC):
         # The least lag seen is the way's own; it is forgotten slowly, for a camera's clock drifts.
         self._lag_least = min(lag, self._lag_least + 0.0005)
         self._lag = lag - self._lag_least
+        self._check_lag(now_s)
         silent_s = now_s - counts.last_picture_s
-        if silent_s > max(FROZEN_S, 2 * counts.interval_s):
+        if silent_s > max(self.frozen_s, 2 * counts.interval_s):
             self._become(State.FROZEN, f"no picture for {silent_s:.0f} s", now_90k)
         elif self._lag > LATE_S:
             self._become(State.LATE, f"pictures come {self._lag:.1f} s late", now_90k)
         else:
             self._become(State.LIVE, pull.note, now_90k)
+
+    def _check_lag(self, now_s: float) -> None:
+        """Raise StreamBroken where pictures have been far too late for too long."""
+        if self._lag < TOO_LATE_S:
+            self._too_late_s = 0.0
+        elif not self._too_late_s:
+            self._too_late_s = now_s
+        elif now_s - self._too_late_s > TOO_LATE_FOR_S:
+            raise StreamBroken(
+                f"pictures came {self._lag:.0f} s late", remedy="Is the network fast enough for this camera's bit rate?"
+            )
 
     def _become(self, state: State, why: str, now_90k: int) -> None:
         if state is not self._state:

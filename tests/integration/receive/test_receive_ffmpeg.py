@@ -157,3 +157,58 @@ def test_threads_end_when_the_stream_is_removed(watch, clips):
     assert not [thread for thread in threading.enumerate() if thread.name == "ffmpeg-source"]
     assert len(sink.samples) == count
     assert sink.ends[-1][1] is Cause.PAUSED
+
+
+def test_hls(watch, clips, tmp_path):
+    with (
+        av.open(str(clips["h264-aac"])) as source,
+        av.open(str(tmp_path / "live.m3u8"), "w", options={"hls_time": "2"}) as target,
+    ):
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                target.mux(packet)
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        sink = watch.add(f"http://127.0.0.1:{server.server_address[1]}/live.m3u8")
+        assert watch.until(lambda: len(sink.video) >= 100 and sink.audio)
+        assert intervals(sink.video[:100]) == {3600}
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("muxer", "serve", "address"),
+    [
+        ("flv", "rtmp://127.0.0.1:{port}/live/cam", "rtmp://127.0.0.1:{port}/live/cam"),
+        ("mpegts", "srt://127.0.0.1:{port}?mode=listener", "srt://127.0.0.1:{port}"),
+        ("mpegts", "tcp://127.0.0.1:{port}?listen=1", "tcp://127.0.0.1:{port}"),
+    ],
+)
+def test_other_protocols(watch, clips, process, muxer, serve, address):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-re",
+        "-stream_loop",
+        "9",
+        "-i",
+        str(clips["h264-aac"]),
+        "-c",
+        "copy",
+        "-f",
+        muxer,
+    ]
+    command += ["-listen", "1"] if muxer == "flv" else []
+    process([*command, serve.format(port=port)])
+    sink = watch.add(address.format(port=port))  # it may listen a moment later: attempts never end
+    assert watch.until(lambda: len(sink.video) >= 50 and sink.audio, 30), sink.ends
+    assert sink.runs[-1][0][1].codec == "aac"

@@ -79,6 +79,21 @@ def test_a_late_stream_is_called_late(stage):
     assert "late" in stage.health()["why"]
 
 
+def test_a_stream_that_stays_far_behind_is_begun_anew(stage):
+    camera = stage.camera(made_up_frames(5000))
+    sink = stage.watch(camera.address)
+    stage.run(5)
+    camera._visitors[0]._playing_s += 8
+    stage.run(9)
+    camera._visitors[0]._playing_s += 8
+    stage.run(20)
+    assert stage.health()["state"] == "late"
+    stage.run(60)
+    assert [("s late" in words, cause) for _, cause, words in sink.ends] == [(True, Cause.BROKEN)]
+    assert len(sink.runs) == 2
+    assert stage.health()["state"] == "live"
+
+
 def test_floods_are_cut_off(stage, monkeypatch):
     monkeypatch.setattr("closedcircuit.cameras.rtspline.FLOOD_S", 1.0)
     # A gigabyte a second would be read at the rate of our cap; what comes is valid, and far too much.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import av.logging
 from closedcircuit.base.clock import Clock
 from closedcircuit.base.errors import CameraRefused, CameraUnreachable, CircuitError, MediaError, StreamBroken
 from closedcircuit.media.ffmpeg.convert import TICKS, AudioConverter, Piece, VideoConverter, audio_converter, ticks
+from closedcircuit.media.ffmpeg.relay import RELAYED, Relay
 from closedcircuit.media.rtsp import Counts
 from closedcircuit.model import Cause, PacketSink, Sample, Track
 
@@ -37,8 +39,8 @@ av.logging.set_level(av.logging.PANIC)
 class FfmpegPull:
     """One attempt: from opening the source to its end. A new one is made for each attempt.
 
-    Ownership: `_queue`, `_queued`, `_dropped` are shared, under `_lock`; `_stop` is set by the receiver's thread; all
-    else of the reader is the reader thread's, and counts, tracks and times are the receiver thread's.
+    Ownership: `_queue`, `_queued`, `_dropped`, `_kill` are shared, under `_lock`; `_stop` is set by the receiver's
+    thread; counts, tracks and times are the receiver thread's; `_Reader` is the reader thread's.
     """
 
     def __init__(self, address: str, options: dict[str, str], *, sink: PacketSink, clock: Clock, audio: bool) -> None:
@@ -46,11 +48,13 @@ class FfmpegPull:
         self.note = ""
         self.tracks: tuple[Track, ...] = ()
         self.last_pts_90k = 0
+        self.silent_s = SILENT_S
         self._sink, self._clock = sink, clock
         self._lock = threading.Lock()
         self._queue: deque[Piece | tuple[Track, ...] | CircuitError | str] = deque()
         self._queued = self._dropped = 0
         self._stop = threading.Event()
+        self._kill: Callable[[], None] | None = None
         self._zero = 0
         self._last_sound_pts = -1
         self._began_s = clock.monotonic_s()
@@ -88,7 +92,7 @@ class FfmpegPull:
             else:
                 raise item
         silent_s = now_s - (self.counts.last_picture_s or self._began_s + OPEN_S)
-        if silent_s > max(SILENT_S, 4 * self.counts.interval_s):
+        if silent_s > max(self.silent_s, 4 * self.counts.interval_s):
             raise CameraUnreachable(f"no picture for {silent_s:.0f} s", remedy="Is the source still there?")
         if not self.tracks and now_s - self._began_s > OPEN_S + NO_KEY_S:
             raise StreamBroken(f"no key frame in {NO_KEY_S:.0f} s", remedy="Shorten the key frame interval (GOP).")
@@ -136,6 +140,8 @@ class FfmpegPull:
         with self._lock:
             self._queue.clear()
             self._queued = 0
+            if self._kill is not None:
+                self._kill()
 
     # ------------------------------------------------------------------------------------------------ reader's thread
 
@@ -160,6 +166,13 @@ class FfmpegPull:
     def stopped(self) -> bool:
         """Whether the reader should end."""
         return self._stop.is_set()
+
+    def ends_with(self, kill: Callable[[], None]) -> None:
+        """Call `kill` when `close` is called; at once if it was."""
+        with self._lock:
+            self._kill = kill
+            if self._stop.is_set():
+                kill()
 
     def pause(self, seconds: float) -> None:
         """Wait, but not past `close`."""
@@ -201,9 +214,23 @@ class _Reader:
             self._pull.offer(StreamBroken(f"FFmpeg cannot read this: {type(error).__name__}"))
 
     def _read_once(self) -> None:
-        container: Any = av.open(
-            self._address, mode="r", format=self._format, options=self._options, timeout=(OPEN_S, READ_S)
-        )
+        try:
+            container: Any = av.open(
+                self._address, mode="r", format=self._format, options=self._options, timeout=(OPEN_S, READ_S)
+            )
+        except av.error.ProtocolNotFoundError:
+            if self._address.partition("://")[0] not in RELAYED:
+                raise
+            relay = Relay(self._address, self._options)
+            self._pull.ends_with(relay.kill)
+            try:
+                self._read(av.open(relay.stream, mode="r", format="mpegts"))
+            finally:
+                relay.close()
+        else:
+            self._read(container)
+
+    def _read(self, container: Any) -> None:
         with container:
             if not container.streams.video:
                 raise StreamBroken("there is no video in it", remedy="Check the address.")
