@@ -27,7 +27,7 @@ from closedcircuit.app.footprint import cpu_s, give_back, installed_version, rss
 from closedcircuit.base import TICKS, Clock, Ids, Secret
 from closedcircuit.base.errors import CircuitError
 from closedcircuit.blobs import Disks
-from closedcircuit.cameras import Receiver, Registry
+from closedcircuit.cameras import Receiver, Registry, probe
 from closedcircuit.catalogue import Catalogue, repair
 from closedcircuit.db import Database
 from closedcircuit.model import Camera, Cause, Gap, Segment
@@ -257,9 +257,7 @@ class Office:
 
     def _probe(self, camera: Camera, password: str) -> dict[str, Any]:
         """Try a camera that is not configured yet. In a thread of its own, some seconds."""
-        from closedcircuit.cameras import probe
-
-        return msgspec.to_builtins(probe(camera, Secret(password), self._clock, self._ids))  # type: ignore[no-any-return]  # a struct becomes a dict
+        return probe(camera, Secret(password), self._clock, self._ids)
 
     def _write_status(self) -> None:
         state = self.recorder.last_state

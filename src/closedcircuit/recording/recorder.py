@@ -21,7 +21,7 @@ from closedcircuit.model import Camera, Cause, Mode, PacketSink, Source, State, 
 from closedcircuit.recording.account import Account
 from closedcircuit.recording.chain import Chain, Terms
 from closedcircuit.recording.index import Indexer
-from closedcircuit.recording.link import Link, AskedTest
+from closedcircuit.recording.link import AskedTest, Link
 from closedcircuit.recording.outlet import DiskOutlet
 from closedcircuit.recording.pieces import Outcome
 from closedcircuit.recording.ready import Ready
