@@ -9,8 +9,10 @@ Recording may go on meanwhile; what it writes until the swap is picked up at the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +20,7 @@ from closedcircuit.base.clock import TICKS, Clock
 from closedcircuit.base.errors import MediaError, NotFound
 from closedcircuit.blobs import Disks, Store, path_of
 from closedcircuit.catalogue.catalogue import Catalogue
+from closedcircuit.catalogue.joining import Opening, joined
 from closedcircuit.catalogue.scanning import Scan, is_torn, scan
 from closedcircuit.db import Replacement, Tx
 from closedcircuit.model import Cause, Gap, Segment, SegmentName
@@ -77,19 +80,21 @@ def rebuild(disks: Disks, path: Path, clock: Clock, progress: Progress = lambda 
     replacement = Replacement(path)
     work = _Rebuild(replacement, clock, progress, began_90k - _RECENT_90K)
     work.take_old_facts()
-    for disk in disks:
-        work.read_disk(disk)
-
-    def catch_up() -> None:
-        for disk in disks:
-            work.read_recent(disk)
-
+    work.read_all(disks)
     report = work.report
-    report.carried = replacement.swap_in(CARRIED, catch_up)
+    report.carried = replacement.swap_in(CARRIED, lambda: work.read_recent(disks))
     if work.had_old:
         report.not_carried = [t for t in CARRIED if t not in report.carried]
     report.seconds = clock.monotonic_s() - began_s
     return report
+
+
+class _OldFile(NamedTuple):
+    """A finished file as the old index has it."""
+
+    size_bytes: int
+    end_90k: int
+    sha256: bytes
 
 
 class _Rebuild:
@@ -103,7 +108,9 @@ class _Rebuild:
         self._progress = progress
         self._recent_90k = recent_90k
         self._recent: dict[bytes, int] = {}  # kid and size of what may have changed until the swap
-        self._scans: list[Scan] = []
+        self._last: tuple[Scan, _OldFile | None] | None = None  # its end is not known before the next one is read
+        self._rows: list[tuple[Segment, bool]] = []  # and whether the file is whole
+        self._gaps: list[Gap] = []
 
     def take_old_facts(self) -> None:
         """What the old file says that footage does not."""
@@ -120,29 +127,36 @@ class _Rebuild:
         self._replacement.database.write(write)
         self._catalogue.add_gaps(gaps)
 
-    def read_disk(self, disk: Store) -> None:
-        """Every file of a disk."""
-        for camera, stream in disk.streams():
-            hashes = self._old_hashes(camera, stream)
+    def read_all(self, disks: Disks) -> None:
+        """Every file of every disk."""
+        for camera, stream in _streams(disks):
+            old = self._old_files(camera, stream)
             before = self.report.files
-            for name, size in disk.walk(camera, stream):
+            for disk, name, size in _files(disks, camera, stream):
                 if name.start_90k >= self._recent_90k:
                     self._recent[name.kid] = size
-                self._read(disk, name, hashes)
+                self._read(disk, name, old)
                 if self.report.files % 1000 == 0:
                     self._progress(f"{self.report.files} files, {self.report.bytes / 1e9:.1f} GB: {camera}/{stream}")
             self._flush()
-            self._progress(f"{camera}/{stream} on {disk.id}: {self.report.files - before} files")
+            self._progress(f"{camera}/{stream}: {self.report.files - before} files")
 
-    def read_recent(self, disk: Store) -> None:
+    def read_recent(self, disks: Disks) -> None:
         """What came or grew since; called while the old index is locked."""
-        for name, size in disk.walk(from_90k=max(0, self._recent_90k)):
-            if name.start_90k >= self._recent_90k and self._recent.get(name.kid) != size:
-                self.report.files -= name.kid in self._recent
-                self._read(disk, name, {})
-        self._flush()
+        for camera, stream in _streams(disks):
+            known: tuple[Store, SegmentName] | None = None  # the file before, where it has not changed
+            for disk, name, size in _files(disks, camera, stream, max(0, self._recent_90k)):
+                if name.start_90k >= self._recent_90k and self._recent.get(name.kid) != size:
+                    if known is not None and name.kid not in self._recent:
+                        self._read_again(*known)
+                    self.report.files -= name.kid in self._recent
+                    self._read(disk, name, {})
+                    known = None
+                else:
+                    known = disk, name
+            self._flush()
 
-    def _read(self, disk: Store, name: SegmentName, hashes: dict[bytes, tuple[int, bytes]]) -> None:
+    def _read(self, disk: Store, name: SegmentName, old: Mapping[bytes, _OldFile]) -> None:
         self.report.files += 1
         try:
             found = scan(disk, name, tail=False)
@@ -157,42 +171,82 @@ class _Rebuild:
             if len(self.report.unreadable_paths) < _NAMED_MAX:
                 self.report.unreadable_paths.append(f"{disk.id}: {path_of(name)}: {error}")
             return
-        known = hashes.get(name.kid)
-        if found.segment is not None and known is not None and known[0] == found.file_bytes:
-            found = msgspec.structs.replace(found, segment=msgspec.structs.replace(found.segment, sha256=known[1]))
+        self._gaps += found.gaps
+        if found.segment is None:
+            self.report.empty += 1
+            return
+        self.report.bytes += found.segment.size_bytes
+        self.report.segments += 1
+        self.report.torn += found.torn_bytes > 0
+        known = old.get(name.kid)
+        if known is not None and known.size_bytes == found.file_bytes:
+            found = msgspec.structs.replace(found, segment=msgspec.structs.replace(found.segment, sha256=known.sha256))
             self.report.hashes += 1
-        self._scans.append(found)
-        if len(self._scans) >= _BATCH:
-            self._flush()
+        else:
+            known = None
+        self._settle_last(found.opening)
+        self._last = found, known
+        if len(self._rows) >= _BATCH:
+            self._write()
+
+    def _read_again(self, disk: Store, name: SegmentName) -> None:
+        """A file that is in the index already, and behind which another one came."""
+        try:
+            found = scan(disk, name, tail=False)
+            row = self._catalogue.segment(name.camera, name.stream, name.kid)
+        except (MediaError, NotFound):
+            return
+        if found.segment is not None:
+            whole = msgspec.structs.replace(found.segment, sha256=row.sha256)
+            self._settle_last(found.opening)
+            self._last = msgspec.structs.replace(found, segment=whole), None
+
+    def _settle_last(self, following: Opening | None) -> None:
+        """The file before the one that was just read can be written: it is known now where it ends."""
+        if self._last is None:
+            return
+        (found, known), self._last = self._last, None
+        if found.segment is not None:
+            segment = joined(found.segment, found.picture_90k, following, known and known.end_90k)
+            self._rows.append((segment, found.torn_bytes == 0))
 
     def _flush(self) -> None:
-        gaps = [gap for found in self._scans for gap in found.gaps]
-        whole: list[Segment] = []
-        torn: list[Segment] = []
-        for found in self._scans:
-            if found.segment is None:
-                self.report.empty += 1
-                continue
-            (torn if found.torn_bytes else whole).append(found.segment)
-            self.report.bytes += found.segment.size_bytes
-        if gaps:
-            self._catalogue.add_gaps(gaps)
-        if whole:
-            self._catalogue.upsert(whole, finished=True)
-        if torn:
-            self._catalogue.upsert(torn)  # as growing, so that the next start's repair looks at them
-        self.report.gaps += len(gaps)
-        self.report.segments += len(whole) + len(torn)
-        self.report.torn += len(torn)
-        self._scans.clear()
+        """End a stream."""
+        self._settle_last(None)
+        self._write()
 
-    def _old_hashes(self, camera: str, stream: str) -> dict[bytes, tuple[int, bytes]]:
-        """Size and hash of a stream's files as the old index has them."""
+    def _write(self) -> None:
+        if self._gaps:
+            self._catalogue.add_gaps(self._gaps)
+            self.report.gaps += len(self._gaps)
+        if whole := [segment for segment, is_whole in self._rows if is_whole]:
+            self._catalogue.upsert(whole, finished=True)
+        if torn := [segment for segment, is_whole in self._rows if not is_whole]:
+            self._catalogue.upsert(torn)  # as growing, so that the next start's repair looks at them
+        self._rows, self._gaps = [], []
+
+    def _old_files(self, camera: str, stream: str) -> dict[bytes, _OldFile]:
+        """What the old index has of a stream's finished files, by kid."""
         rows = self._replacement.read_old(
-            "select k.key_id, s.kid_tail, s.size_bytes, b.sha256 from segment s"
+            "select k.key_id, s.kid_tail, s.size_bytes, s.start_90k + s.duration_90k, b.sha256 from segment s"
             " join hour_key k on k.id = s.hour_key_id join segment_body b on b.id = (s.stream_id << 32 | s.seq)"
             " where b.sha256 is not null and s.stream_id = (select t.id from stream t join camera c"
             " on c.id = t.camera_id where c.name = ? and t.name = ?)",
             (camera, stream),
         )
-        return {key + tail: (size, sha256) for key, tail, size, sha256 in rows or ()}
+        return {key + tail: _OldFile(size, end, sha256) for key, tail, size, end, sha256 in rows or ()}
+
+
+def _streams(disks: Disks) -> list[tuple[str, str]]:
+    return sorted({stream for disk in disks for stream in disk.streams()})
+
+
+def _files(disks: Disks, camera: str, stream: str, from_90k: int = 0) -> Iterator[tuple[Store, SegmentName, int]]:
+    """Return the files of a stream on all disks, by their beginning: where one ends, the next one says."""
+    walks = [_on(disk, camera, stream, from_90k) for disk in disks]
+    return heapq.merge(*walks, key=lambda file: file[1].start_90k)
+
+
+def _on(disk: Store, camera: str, stream: str, from_90k: int) -> Iterator[tuple[Store, SegmentName, int]]:
+    for name, size in disk.walk(camera, stream, from_90k=from_90k):
+        yield disk, name, size

@@ -12,6 +12,7 @@ changed since was not changed by a crash: it is told, and left as it is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,7 @@ from closedcircuit.base.clock import TICKS, iso
 from closedcircuit.base.errors import MediaError, NotFound
 from closedcircuit.blobs import Store, name_of
 from closedcircuit.catalogue.catalogue import Catalogue
+from closedcircuit.catalogue.joining import Opening, joined
 from closedcircuit.catalogue.scanning import Scan, is_torn, scan, sha256_of
 from closedcircuit.model import Segment, SegmentName
 
@@ -56,16 +58,25 @@ def repair(disk: Store, catalogue: Catalogue) -> RepairReport:
     budget = _Budget()
     growing = [s for s in catalogue.growing() if s.disk == disk.id]
     pending: list[tuple[Segment, Scan]] = []
-    for name, row in _suspects(disk, catalogue, growing, report):
+    for name, row, following in _suspects(disk, catalogue, growing, report):
         found = _repair_one(disk, catalogue, name, row, report)
         if found is not None and found.segment is not None:
             sha256 = sha256_of(disk, name, found.whole_bytes) if budget.allows(found.whole_bytes) else None
-            pending.append((msgspec.structs.replace(found.segment, sha256=sha256), found))
+            segment = joined(found.segment, found.picture_90k, _opening_of(disk, following))
+            pending.append((msgspec.structs.replace(segment, sha256=sha256), found))
         if len(pending) >= _BATCH:
             _index(catalogue, pending, report)
     _index(catalogue, pending, report)
     _summarise(report)
     return report
+
+
+class _Suspect(NamedTuple):
+    """A file that may not be what the index says."""
+
+    name: SegmentName
+    row: Segment | None  # its row, if it has one
+    following: SegmentName | None  # the next file of the stream on this disk
 
 
 class _Budget:
@@ -79,17 +90,16 @@ class _Budget:
         return self._left >= 0
 
 
-def _suspects(
-    disk: Store, catalogue: Catalogue, growing: list[Segment], report: RepairReport
-) -> Iterator[tuple[SegmentName, Segment | None]]:
-    """Files that may not be what the index says, each with its row if it has one."""
+def _suspects(disk: Store, catalogue: Catalogue, growing: list[Segment], report: RepairReport) -> Iterator[_Suspect]:
+    """Files that may not be what the index says, a stream at a time, oldest first."""
     unfinished = {s.kid: s for s in growing}
     seen: set[bytes] = set()
     for camera, stream in disk.streams():
         newest = catalogue.newest_finished(camera, stream)
         from_90k = max(0, (newest or 0) - LOOK_BACK_90K)
         known = catalogue.sizes(camera, stream, from_90k - 86_400 * TICKS)
-        for name, size in disk.walk(camera, stream, from_90k=from_90k):
+        files = list(disk.walk(camera, stream, from_90k=from_90k))
+        for (name, size), following in zip(files, [*files[1:], None], strict=False):
             row = unfinished.get(name.kid)
             if row is None and name.kid in known:
                 if known[name.kid] != size:
@@ -97,10 +107,20 @@ def _suspects(
                     report.say(f"{_what(name)} has {size} bytes, but had {known[name.kid]} when it was finished.")
             elif name.kid not in disk.writing():
                 seen.add(name.kid)
-                yield name, row
+                yield _Suspect(name, row, following and following[0])
     for segment in growing:
         if segment.kid not in seen and segment.kid not in disk.writing():
-            yield name_of(segment), segment
+            yield _Suspect(name_of(segment), segment, None)
+
+
+def _opening_of(disk: Store, name: SegmentName | None) -> Opening | None:
+    """Return what a file says of the footage before it, if there is one and it can be read."""
+    if name is None:
+        return None
+    try:
+        return scan(disk, name, tail=False).opening
+    except (MediaError, NotFound):
+        return None
 
 
 def _repair_one(

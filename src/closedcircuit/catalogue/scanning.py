@@ -12,8 +12,9 @@ import msgspec
 from closedcircuit.base.clock import TICKS
 from closedcircuit.base.errors import MediaError
 from closedcircuit.blobs import Named, OpenSegment, Store
-from closedcircuit.media.mp4 import INIT_BYTES_MAX, iter_fragments, read_init
-from closedcircuit.model import Cause, Fragment, Gap, Segment
+from closedcircuit.catalogue.joining import Opening, touching
+from closedcircuit.media.mp4 import INIT_BYTES_MAX, iter_fragments, longest_picture, read_init
+from closedcircuit.model import Cause, Fragment, Gap, Segment, StreamName
 
 _TAIL = 4
 """So many last fragments are looked at byte by byte: data is synced after each fragment, so a power cut leaves zeros in
@@ -41,8 +42,9 @@ class Header(msgspec.Struct, frozen=True):
 class Scan(msgspec.Struct, frozen=True):
     """One file, read."""
 
-    segment: Segment | None  # None where there is no whole fragment
+    segment: Segment | None  # None where there is no whole fragment; its end is the media's (`joining.joined`)
     gaps: tuple[Gap, ...]  # the time before it, as its header tells; only of main streams
+    picture_90k: int  # how long the longest picture of its last fragment stands, in media time
     whole_bytes: int  # up to the end of the last whole fragment
     file_bytes: int
 
@@ -50,6 +52,14 @@ class Scan(msgspec.Struct, frozen=True):
     def torn_bytes(self) -> int:
         """Bytes behind the last whole fragment."""
         return self.file_bytes - self.whole_bytes
+
+    @property
+    def opening(self) -> Opening | None:
+        """What it says of the footage before it."""
+        found = self.segment
+        if found is None:
+            return None
+        return Opening(found.run, found.start_90k, self.gaps, found.stream == StreamName.MAIN)
 
 
 def scan(store: Store, name: Named, *, tail: bool) -> Scan:
@@ -68,13 +78,15 @@ def scan(store: Store, name: Named, *, tail: bool) -> Scan:
         if tail and fragments:
             first = fragments[-_TAIL:][0]
             fragments[-_TAIL:] = list(iter_fragments(source, first.offset, check_data=True))
+        picture_90k = longest_picture(source, fragments[-1].offset) if fragments else 0
     whole = fragments[-1].offset + fragments[-1].size if fragments else 0
-    gaps = tuple(_gap(name.camera, said) for said in header.before) if name.stream == "main" else ()
+    gaps = tuple(_gap(name.camera, said) for said in header.before) if name.stream == StreamName.MAIN else ()
     if not fragments:
-        return Scan(None, gaps, 0, file_bytes)
+        return Scan(None, gaps, 0, 0, file_bytes)
     return Scan(
-        _segment(store.id, header, name, (tuple(fragments), init.size, _encode_tracks(init.tracks))),
+        _segment(store.id, header, name, (touching(fragments), init.size, _encode_tracks(init.tracks))),
         gaps,
+        picture_90k,
         whole,
         file_bytes,
     )

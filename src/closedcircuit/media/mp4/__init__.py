@@ -5,7 +5,14 @@ from closedcircuit.media.mp4.entries import codec_string
 from closedcircuit.media.mp4.fragments import FragmentInfo, FragmentWriter
 from closedcircuit.media.mp4.opening import INIT_BYTES_MAX, InitInfo, init_segment, read_init
 from closedcircuit.media.mp4.progressive import Mp4File
-from closedcircuit.media.mp4.reading import ClearSample, Opener, clear_segment, iter_fragments, open_fragment
+from closedcircuit.media.mp4.reading import (
+    ClearSample,
+    Opener,
+    clear_segment,
+    iter_fragments,
+    longest_picture,
+    open_fragment,
+)
 
 __all__ = [
     "INIT_BYTES_MAX",
@@ -19,6 +26,7 @@ __all__ = [
     "codec_string",
     "init_segment",
     "iter_fragments",
+    "longest_picture",
     "open_fragment",
     "read_init",
 ]

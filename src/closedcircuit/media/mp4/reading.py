@@ -75,6 +75,16 @@ def iter_fragments(source: Buffer | BinaryIO, offset: int, *, check_data: bool =
         offset += found.size
 
 
+def longest_picture(source: Buffer | BinaryIO, offset: int) -> int:
+    """How long the longest picture of the fragment at `offset` stands, 1/90000 s; 0 where there is no whole fragment."""
+    place = _locate(_Reader(source), offset)
+    try:
+        runs = _read_moof(place.moof, place.mdat_size, seals=False) if place else []
+    except MediaError:
+        return 0
+    return max((entry.duration for run in runs if run.track == 1 for entry in run.entries), default=0)
+
+
 def open_fragment(data: Buffer, init: InitInfo, opener: Opener | None) -> list[ClearSample]:
     """Samples of one fragment (all of its bytes): video in decoding order, then audio.
 
