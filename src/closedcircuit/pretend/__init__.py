@@ -2,7 +2,7 @@
 """The pretend site: cameras that the program draws and serves as real RTSP streams, and a load simulator."""
 
 from closedcircuit.pretend.bar import bar_height, draw_bar, read_bar
-from closedcircuit.pretend.site import SHOP, Drawn, PretendServer, pretend_cameras, pretend_passwords, serve
+from closedcircuit.pretend.site import SHOP, Drawn, PretendServer, pretend_cameras, pretend_passwords
 
 __all__ = [
     "SHOP",
@@ -13,5 +13,4 @@ __all__ = [
     "pretend_cameras",
     "pretend_passwords",
     "read_bar",
-    "serve",
 ]

@@ -121,12 +121,13 @@ class Figures:
         flat /= half
         radii /= half
         mean = away[:-1].reshape(-1, 4).mean(axis=1)
+        limbs = _limbs(flat[:-1].reshape(-1, 4, 2)[:, :2], radii.reshape(-1, 4)[:, :2], (width, height))
         for i in sorted(range(len(parts)), key=lambda i: -mean[i] - parts[i].behind):
-            corners = flat[4 * i : 4 * i + 4]
             if parts[i].hull:
-                _trunk((rgb, alpha), corners, float(radii[4 * i]), parts[i].colour)
+                _trunk((rgb, alpha), flat[4 * i : 4 * i + 4], float(radii[4 * i]), parts[i].colour)
             else:
-                _limb((rgb, alpha), corners[:2], radii[4 * i : 4 * i + 2], parts[i].colour)
+                box, cover, tone = limbs[i]
+                _put((rgb, alpha), box, cover, tone, parts[i].colour)
         if half == 2:
             rgb, alpha = _doubled(rgb), _doubled(alpha)
         return cut_out(rgb, alpha, foot)
@@ -326,22 +327,33 @@ def _put(
     alpha[box] += (1 - alpha[box]) * cover
 
 
-def _limb(canvas: _Canvas, ends: Points, radii: Points, colour: tuple[float, float, float]) -> None:
-    """A rounded limb, lit from above left."""
-    found = _grid(ends, float(radii.max()) + 1.5, canvas)
-    if found is None:
-        return
-    box, xs, ys = found
-    (ax, ay), (bx, by) = ends
-    xs, ys = (xs - np.float32(ax))[None, :], (ys - np.float32(ay))[:, None]
-    dx, dy = np.float32(bx - ax), np.float32(by - ay)
-    along = np.clip((xs * dx + ys * dy) / np.float32(max(float(dx * dx + dy * dy), 1e-6)), 0, 1)
+def _limbs(ends: Points, radii: Points, size: tuple[int, int]) -> list[tuple[tuple[slice, slice], Floats, Floats]]:
+    """Rounded limbs (N, 2, 2) lit from above left: where each is, how much it covers, its tone.
+
+    All are reckoned at once on grids of one size, because numpy's price is by the call.
+    """
+    reach = radii.max(axis=1, keepdims=True) + 1.5
+    low = np.maximum(np.floor(ends.min(axis=1) - reach), 0).astype(int)
+    high = np.minimum(np.ceil(ends.max(axis=1) + reach), np.array(size)).astype(int)
+    spans = np.maximum(high - low, 1)
+    wide, tall = spans.max(axis=0).tolist()
+    start = (ends[:, 0] - low - 0.5).astype(np.float32)
+    run = (ends[:, 1] - ends[:, 0]).astype(np.float32)[:, :, None, None]
+    xs = (np.arange(wide, dtype=np.float32) - start[:, :1])[:, None, :]
+    ys = (np.arange(tall, dtype=np.float32) - start[:, 1:])[:, :, None]
+    dx, dy = run[:, 0], run[:, 1]
+    scale = 1 / np.maximum(dx * dx + dy * dy, np.float32(1e-6))
+    along = np.clip(xs * (dx * scale) + ys * (dy * scale), 0, 1)
     px, py = xs - along * dx, ys - along * dy
-    radius = np.float32(radii[0]) + along * np.float32(radii[1] - radii[0])
+    thick = radii.astype(np.float32)[:, :, None, None]
+    radius = thick[:, 0] + along * (thick[:, 1] - thick[:, 0])
     cover = np.clip(radius - np.sqrt(px * px + py * py) + np.float32(0.5), 0, 1)
     # The normal of a round limb leans as far as the pixel is from its middle.
     tone = np.float32(0.86) - (px * np.float32(0.16) + py * np.float32(0.26)) / (radius + np.float32(0.5))
-    _put(canvas, box, cover, tone, colour)
+    found = []
+    for i, ((x, y), (w, h)) in enumerate(zip(low.tolist(), spans.tolist(), strict=True)):
+        found.append(((slice(y, y + h), slice(x, x + w)), cover[i, :h, :w], tone[i, :h, :w]))
+    return found
 
 
 def _trunk(canvas: _Canvas, corners: Points, radius: float, colour: tuple[float, float, float]) -> None:

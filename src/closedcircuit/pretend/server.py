@@ -85,7 +85,8 @@ class RtspServer:
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_out, False)
         os.set_blocking(self._wake_in, False)
-        self._ready: deque[Feed] = deque()  # feeds with something in their queue; appended by any thread
+        self._ready: set[Feed] = set()  # feeds with something in their queue; guarded by the lock
+        self._ready_lock = threading.Lock()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._stopping = threading.Event()
@@ -104,6 +105,8 @@ class RtspServer:
         self._wake()
         if self._thread.is_alive():
             self._thread.join()
+        self._listener.close()
+        self._selector.close()
         os.close(self._wake_out)
         os.close(self._wake_in)
 
@@ -118,7 +121,8 @@ class RtspServer:
             feed.queue.clear()
             feed.wants_key.set()
         feed.queue.append(item)
-        self._ready.append(feed)
+        with self._ready_lock:
+            self._ready.add(feed)
         self._wake()
 
     def at(self, when_s: float, call: Callable[[], None]) -> None:
@@ -152,8 +156,6 @@ class RtspServer:
                 heapq.heappop(self._timers)[2]()
         for client in tuple(self._clients):
             self._drop(client)
-        self._listener.close()
-        self._selector.close()
 
     def _welcome(self) -> None:
         while (conn := self._listener.accept()) is not None:
@@ -162,8 +164,9 @@ class RtspServer:
             self._selector.register(conn, selectors.EVENT_READ, client)
 
     def _hand_out(self) -> None:
-        while self._ready:
-            feed = self._ready.popleft()
+        with self._ready_lock:
+            ready, self._ready = self._ready, set()
+        for feed in ready:
             while feed.queue:
                 item = feed.queue.popleft()
                 if isinstance(item, Burst):

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from closedcircuit.base import Clock, Ids, write_durably
-from closedcircuit.base.errors import CircuitError, NetError
+from closedcircuit.base import Clock, Ids
 from closedcircuit.media.encode import VideoCoding
 from closedcircuit.model import Camera, Recording, Source
 from closedcircuit.pretend.artist import SceneArtist
@@ -163,7 +159,7 @@ class PretendServer:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every camera still works."""
+        """Whether every camera's thread still runs; False is a fault of ours, and the site has to be started anew."""
         return all(studio.is_alive for studio in self._studios)
 
     def cameras(self) -> list[Camera]:
@@ -199,39 +195,3 @@ def pretend_cameras(port: int) -> list[Camera]:
 def pretend_passwords() -> dict[str, str]:
     """Passwords by camera id, of those that have one."""
     return {drawn.id: drawn.login.password for drawn in SHOP if drawn.login}
-
-
-def serve(data_dir: Path, clock: Clock, ids: Ids, port: int, stop: threading.Event) -> None:
-    """Serve the pretend site until `stop`; `run/pretend.json` tells where it is.
-
-    `port` is what it was last time, so that the cameras' addresses stay true; where it is taken, or 0, another is
-    chosen. Raises CircuitError when one of its cameras fails.
-    """
-    try:
-        site = PretendServer(clock, ids, port=port)
-    except NetError:
-        site = PretendServer(clock, ids)
-    passwords = pretend_passwords()
-    with site:
-        facts = {
-            "port": site.port,
-            "cameras": [
-                {
-                    "id": camera.id,
-                    "name": camera.name,
-                    "main": camera.main.address,
-                    "sub": camera.sub.address if camera.sub else "",
-                    "username": camera.username,
-                    "password": passwords.get(camera.id, ""),
-                }
-                for camera in site.cameras()
-            ],
-        }
-        run = data_dir / "run"
-        run.mkdir(parents=True, exist_ok=True)
-        # Not footage and not a promise: a crash leaves an old port, and the next start writes the new one.
-        write_durably(run / "pretend.json", json.dumps(facts, indent=1).encode())
-        while not stop.wait(1.0):
-            # A fault in one camera's thread is ours; the supervisor starts the whole site anew, and says so.
-            if not site.is_whole:
-                raise CircuitError("a pretend camera stopped drawing", remedy="Look at what it printed before.")

@@ -55,7 +55,7 @@ class Till:
         shelves(stage, (0.4, 6.95, 0.14), (1, 0, 0), 3.2, (0.0, 0.36, 0.70, 1.04, 1.38), random)
         box(stage, (0.4, 6.95, 1.64), (3.6, 7.5, 1.70), shade("#dcd8cd"))
         half = sign_width("SNACKS & PAPERS", 0.16) / 2
-        sign(stage, "SNACKS & PAPERS", (1.05 - half, 7.99, 2.3), (1, 0, 0), 0.16, shade("#7c2f2f"))
+        sign(stage, "SNACKS & PAPERS", (0.75 - half, 7.99, 2.3), (1, 0, 0), 0.16, shade("#7c2f2f"))
         stage.face(quad((-2.9, 7.98, 0), (-1.7, 7.98, 0), (-1.7, 7.98, 2.15), (-2.9, 7.98, 2.15)), shade("#6f5138"))
         stage.decal(
             quad((-2.55, 7.97, 1.3), (-2.05, 7.97, 1.3), (-2.05, 7.97, 1.95), (-2.55, 7.97, 1.95)), shade("#9db4c4")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import threading
@@ -17,7 +16,7 @@ from closedcircuit.base import Clock, ManualClock, SystemClock, SystemIds
 from closedcircuit.media.encode import VideoCoding, make_clip
 from closedcircuit.model import Camera
 from closedcircuit.net import Connection, dial
-from closedcircuit.pretend import PretendServer, pretend_cameras, pretend_passwords, read_bar, serve
+from closedcircuit.pretend import SHOP, PretendServer, pretend_cameras, pretend_passwords, read_bar
 from closedcircuit.pretend.fakes import small_camera
 from closedcircuit.pretend.load import LoadServer, load_clip, main, save_clip
 from closedcircuit.pretend.outages import OutageHabit
@@ -203,26 +202,17 @@ def test_the_protocol_is_kept(clock: ManualClock):
         caller.conn.close()
 
 
-def test_serve_tells_where_it_is_and_stops(tmp_path: Path):
-    stop = threading.Event()
-    site = threading.Thread(target=serve, args=(tmp_path, SystemClock(), SystemIds(), 0, stop))
-    site.start()
-    try:
-        told = tmp_path / "run" / "pretend.json"
-        deadline = SystemClock().monotonic_s() + 20
-        while not told.exists():
-            assert SystemClock().monotonic_s() < deadline
-            SystemClock().sleep(0.02)
-        facts = json.loads(told.read_text())
-    finally:
-        stop.set()
-        site.join()
-    cameras = pretend_cameras(facts["port"])
-    assert [camera.id for camera in cameras] == [fact["id"] for fact in facts["cameras"]]
-    assert [camera.main.address for camera in cameras] == [fact["main"] for fact in facts["cameras"]]
+def test_the_shop_tells_where_its_cameras_are():
+    with PretendServer(SystemClock(), SystemIds()) as site:
+        cameras = site.cameras()
+        assert site.is_whole
+    assert cameras == pretend_cameras(site.port)
     assert len(cameras) >= 4
-    with_password = {camera.id for camera in cameras if camera.username}
-    assert with_password == set(pretend_passwords()) == {f["id"] for f in facts["cameras"] if f["password"]}
+    assert {camera.id for camera in cameras if camera.username} == set(pretend_passwords())
+    assert {drawn.main.codec for drawn in SHOP} == {"h264", "h265"}
+    assert any(drawn.outages for drawn in SHOP)
+    assert all(camera.sub and camera.pretend for camera in cameras)
+    assert not site.is_whole
 
 
 @pytest.fixture(scope="module")
