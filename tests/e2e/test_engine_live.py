@@ -60,7 +60,10 @@ def test_a_second_view_of_a_stream_shows_the_same_picture(page):
     assert page.evaluate(same)
     page.evaluate("view.close()")
     before = page.evaluate("until(() => readBar(document.querySelector('#two')))")
-    page.evaluate("(frame) => until(() => { const bar = readBar(document.querySelector('#two')); return bar && bar[0] > frame + 10; })", before[0])
+    page.evaluate(
+        "(frame) => until(() => { const bar = readBar(document.querySelector('#two')); return bar && bar[0] > frame + 10; })",
+        before[0],
+    )
 
 
 def test_the_stream_changes_without_a_black_moment(page):
@@ -81,8 +84,12 @@ def test_the_stream_changes_without_a_black_moment(page):
 
 
 def test_h265_falls_back_to_the_h264_substream(page):
-    page.evaluate("until(async () => (await (await fetch('/api/cameras')).json()).cameras.find((c) => c.id === 'modern').streams.sub.state === 'live')")
-    supported = page.evaluate("VideoDecoder.isConfigSupported({codec: 'hvc1.1.6.L93.B0'}).then((answer) => answer.supported)")
+    page.evaluate(
+        "until(async () => (await (await fetch('/api/cameras')).json()).cameras.find((c) => c.id === 'modern').streams.sub.state === 'live')"
+    )
+    supported = page.evaluate(
+        "VideoDecoder.isConfigSupported({codec: 'hvc1.1.6.L93.B0'}).then((answer) => answer.supported)"
+    )
     page.evaluate(OPEN, ["modern", {}])
     page.evaluate("until(() => pictures > 5)")
     page.evaluate("until(() => view.stats().decoded > 0)")
@@ -113,7 +120,10 @@ def test_a_camera_that_goes_is_gone_since_then_and_comes_back(page, cameras):
 
 
 def test_mse_shows_the_same_where_webcodecs_is_missing(page):
-    page.evaluate("async (identity) => { engine.close(); window.engine = new Engine({ forceMse: true }); await engine.remembered(); }", "")
+    page.evaluate(
+        "async (identity) => { engine.close(); window.engine = new Engine({ forceMse: true }); await engine.remembered(); }",
+        "",
+    )
     page.evaluate(OPEN, ["plain", {}])
     page.evaluate("until(() => pictures > 10 && readBar(document.querySelector('canvas')))")
     delays = page.evaluate(GLASS, 3)

@@ -64,7 +64,9 @@ class Coder(threading.Thread):
             self._sound.sample_rate, self._sound.layout, self._sound.format = AUDIO_RATE, "mono", "fltp"
             self._sound.time_base = Fraction(1, AUDIO_RATE)
             self._sound.open()
-        self._ground = np.add.outer(np.arange(height) * 60 // height, np.arange(width) * 80 // width).astype(np.uint8) + 60
+        self._ground = (
+            np.add.outer(np.arange(height) * 60 // height, np.arange(width) * 80 // width).astype(np.uint8) + 60
+        )
         self._heard = 0
         self._encode(0)  # parameter sets come with the first picture
         stream.sdp = self._describe()
@@ -131,7 +133,12 @@ class Coder(threading.Thread):
         if self._sound is not None:
             config = bytes(self._sound.extradata).hex()
             aac = f"streamtype=5;mode=AAC-hbr;config={config};sizelength=13;indexlength=3;indexdeltalength=3"
-            lines += ["m=audio 0 RTP/AVP 97", "a=control:audio", f"a=rtpmap:97 MPEG4-GENERIC/{AUDIO_RATE}/1", f"a=fmtp:97 {aac}"]
+            lines += [
+                "m=audio 0 RTP/AVP 97",
+                "a=control:audio",
+                f"a=rtpmap:97 MPEG4-GENERIC/{AUDIO_RATE}/1",
+                f"a=fmtp:97 {aac}",
+            ]
         return "\r\n".join(lines) + "\r\n"
 
 
@@ -206,7 +213,7 @@ class TestCameras:
                     continue
                 method, url, *_ = (first + reading.readline()).decode("latin-1").split() or ["", ""]
                 headers = {}
-                while (header := reading.readline().decode("latin-1").strip()):
+                while header := reading.readline().decode("latin-1").strip():
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 if not method:

@@ -53,7 +53,7 @@ beforeAll(async () => {
   files = new Map(vectors.segments.map((segment) => [segment.kid, vectors.read(`${segment.name}.mp4`)]));
   keyring = new Keyring(server([]));
   await keyring.unlock(vectors.identity, false);
-}, 60_000);
+}, 180_000);
 
 afterAll(() => vectors.remove());
 

@@ -17,7 +17,7 @@ beforeAll(() => {
     const [, , offset, size] = segment.fragments[1]!;
     files.push({ init: parseInit(initBytes), initBytes, fragment: file.slice(offset, offset + size) });
   }
-}, 60_000);
+}, 180_000);
 
 afterAll(() => vectors.remove());
 

@@ -13,7 +13,7 @@ let hour: CryptoKey;
 beforeAll(async () => {
   vectors = makeVectors();
   hour = await hourKey(await new age.Opener(vectors.identity).open(vectors.read("hour.age")));
-}, 60_000);
+}, 180_000);
 
 afterAll(() => vectors.remove());
 
