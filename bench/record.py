@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from closedcircuit.base import SystemIds, TICKS, SystemClock
+from closedcircuit.base import SystemClock, SystemIds
 from closedcircuit.cameras import Registry
 from closedcircuit.model import Camera, Source
 from closedcircuit.vault import Identity
@@ -54,11 +54,12 @@ def measure(options: argparse.Namespace, pattern: str) -> dict[str, float]:
         port = start_cameras(options, pattern, started)
         addresses = [f"rtsp://127.0.0.1:{port}/cam{number}" for number in range(options.cameras)]
         recorder = start_recorder(root / "ours", addresses, started)
+        bare = start_recorder(root / "bare", addresses, started, without="hash,seal") if options.parts else None
         theirs = min(options.cameras, FFMPEG_MAX)
         ffmpegs = [] if options.alone else [start_ffmpeg(root / "theirs", a, started) for a in addresses[:theirs]]
         _say(f"{pattern}: {options.cameras} cameras, {len(ffmpegs)} ffmpeg; warming up")
         time.sleep(WARM_UP_S + options.cameras / 10)
-        rows = windows([recorder], ffmpegs, options)
+        rows = windows([[recorder], ffmpegs, [bare] if bare else []], options.seconds)
         ours = statistics.median(row[0] for row in rows) / options.cameras
         wrote_before = _status(root)["writer"]["written_bytes"]
         time.sleep(2.5)
@@ -73,6 +74,12 @@ def measure(options: argparse.Namespace, pattern: str) -> dict[str, float]:
             "dropped_fragments": status["writer"]["dropped_fragments"],
             "cameras_per_core": round(100 / ours) if ours else 0,
         }
+        if bare:
+            without = statistics.median(row[2] for row in rows) / options.cameras
+            result |= {
+                "cpu_percent_per_camera_unsealed": round(without, 4),
+                "sealing_and_hashing": round(ours / without - 1, 3) if without else 0.0,
+            }
         if ffmpegs:
             alive = sum(process.poll() is None for process in ffmpegs)
             per_ffmpeg = statistics.median(row[1] for row in rows) / len(ffmpegs)
@@ -96,16 +103,14 @@ def measure(options: argparse.Namespace, pattern: str) -> dict[str, float]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def windows(
-    ours: list[subprocess.Popen[bytes]], theirs: list[subprocess.Popen[bytes]], options: argparse.Namespace
-) -> list[tuple[float, float]]:
-    """CPU per cent of one core of both, window by window."""
+def windows(groups: list[list[subprocess.Popen[bytes]]], seconds: float) -> list[list[float]]:
+    """CPU per cent of one core of each group of processes, window by window."""
     rows = []
     for _ in range(WINDOWS):
-        before, at = (_cpu(ours), _cpu(theirs)), time.monotonic()
-        time.sleep(options.seconds / WINDOWS)
+        before, at = [_cpu(group) for group in groups], time.monotonic()
+        time.sleep(seconds / WINDOWS)
         passed = time.monotonic() - at
-        rows.append(((_cpu(ours) - before[0]) * 100 / passed, (_cpu(theirs) - before[1]) * 100 / passed))
+        rows.append([(_cpu(group) - was) * 100 / passed for group, was in zip(groups, before, strict=True)])
     return rows
 
 
@@ -119,8 +124,10 @@ def start_cameras(options: argparse.Namespace, pattern: str, started: list[subpr
     return int(json.loads(process.stdout.readline())["port"])
 
 
-def start_recorder(data: Path, addresses: list[str], started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
-    """A site of these cameras, and its recorder."""
+def start_recorder(
+    data: Path, addresses: list[str], started: list[subprocess.Popen[bytes]], without: str = ""
+) -> subprocess.Popen[bytes]:
+    """A site of these cameras, and its recorder; `without` names parts of its work to leave out."""
     ids, registry = SystemIds(), Registry(data)
     for folder in ("run", "keys"):
         (data / folder).mkdir(parents=True)
@@ -131,6 +138,8 @@ def start_recorder(data: Path, addresses: list[str], started: list[subprocess.Po
         )
         registry.save(camera)
     command = [sys.executable, "-m", "closedcircuit.app.role", "recorder", "--data", str(data)]
+    if without:
+        command = [sys.executable, str(Path(__file__).with_name("record_part.py")), without, "--data", str(data)]
     process = subprocess.Popen(command)
     started.append(process)
     return process
@@ -208,6 +217,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cameras", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--pattern", choices=["both", "burst", "paced"], default="both")
+    parser.add_argument(
+        "--parts", action="store_true", help="a second recorder beside it that neither seals nor hashes"
+    )
     parser.add_argument("--alone", action="store_true", help="without ffmpeg beside it")
     clip = Path(tempfile.gettempdir()) / "closedcircuit-bench.clip"
     parser.add_argument("--clip", type=Path, default=clip, help="the cameras' pictures; made when it is not there")
