@@ -7,15 +7,12 @@ And what may never happen meanwhile: a request to anywhere else, an error on the
 from __future__ import annotations
 
 import re
-import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 import pytest
+
+from material.visit import Visit, pretend_site
 
 PASSPHRASE = "otter lantern violet harbour"
 PAGES = ("wall", "playback", "cameras", "storage", "system")
@@ -24,47 +21,8 @@ PAGES = ("wall", "playback", "cameras", "storage", "system")
 @pytest.fixture(scope="module")
 def link(tmp_path_factory):
     """Start the pretend site by its command; the one-time link that it prints."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "closedcircuit.cli", "run", "--data", tmp_path_factory.mktemp("site"), "--port"]
-    site = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, text=True)
-    lines = [site.stdout.readline() for _ in range(4)]
-    yield re.search(r"http://\S+#setup=\w+", "".join(lines))[0]
-    site.send_signal(signal.SIGTERM)
-    assert site.wait(30) == 0
-    site.stdout.close()
-
-
-class Visit:
-    """One browser window, with what it asked for and complained of."""
-
-    def __init__(self, browser, link: str, **options) -> None:
-        self.home = f"http://{urlsplit(link).netloc}"
-        self.context = browser.new_context(accept_downloads=True, **options)
-        self.page = self.context.new_page()
-        self.strayed: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", self._note)
-        self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _note(self, request) -> None:
-        if not request.url.startswith((self.home, "blob:", "data:", self.home.replace("http", "ws", 1))):
-            self.strayed.append(request.url)
-
-    def pictures(self, count: int) -> None:
-        """Wait until that many canvases show something that is not one colour."""
-        self.page.wait_for_function(
-            """count => [...document.querySelectorAll('canvas')].filter(canvas => {
-                 const small = new OffscreenCanvas(16, 9), ctx = small.getContext('2d');
-                 if (!canvas.width) return false;
-                 ctx.drawImage(canvas, 0, 0, 16, 9);
-                 return new Set(new Uint32Array(ctx.getImageData(0, 0, 16, 9).data.buffer)).size > 24;
-               }).length >= count""",
-            arg=count,
-            timeout=45_000,
-        )
+    with pretend_site(tmp_path_factory.mktemp("site")) as printed:
+        yield printed
 
 
 @pytest.fixture(scope="module")
