@@ -13,11 +13,14 @@ import typer
 from closedcircuit.base import Secret, SystemClock, SystemIds, slug
 from closedcircuit.base.errors import ConfigError
 from closedcircuit.cli.place import DataOption, JsonOption, data_folder, print_json, print_table
-from closedcircuit.model import Camera, Mode, Recording, Source, StreamName
+from closedcircuit.model import Camera, Mode, Recording, Source
 
 app = typer.Typer(help="Add, test, list and remove cameras.", no_args_is_help=True, rich_markup_mode=None)
 
 PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="A file with the camera's password.")]
+CLOSES_WITHIN_S = 8.0
+"""A recorder that runs notices a removed camera within two seconds and closes its file."""
+
 Username = Annotated[str, typer.Option("--username", help="The camera's user, where it wants one.")]
 PinOption = Annotated[str, typer.Option("--pin-sha256", help="rtsps: SHA-256 of the camera's certificate (hex).")]
 
@@ -154,21 +157,24 @@ def remove(
     Example: closedcircuit camera remove front-door --footage keep
     """
     from closedcircuit.cameras import Registry
+    from closedcircuit.catalogue import Catalogue
+    from closedcircuit.db import Database
 
     if footage not in {"keep", "delete"}:
         raise ConfigError(f"--footage is keep or delete, not {footage}.", remedy="keep leaves it to retention.")
     folder = data_folder(data)
     registry = Registry(folder.root)
     registry.get(camera)
+    clock = SystemClock()
+    catalogue = Catalogue(Database(folder.facts), clock)
+    catalogue.dismiss(camera, clock.now_90k())
+    # crash here: the camera is still there; removing it again goes on.
     registry.remove(camera)
     if footage == "delete":
-        from closedcircuit.catalogue import Catalogue
-        from closedcircuit.db import Database
-
-        clock = SystemClock()
-        catalogue = Catalogue(Database(folder.facts), clock)
-        for stream in StreamName:
-            catalogue.doom(catalogue.segments(camera, stream, 0, clock.now_90k(), limit=10_000_000))
+        deadline_s = clock.monotonic_s() + CLOSES_WITHIN_S
+        while catalogue.is_growing(camera) and clock.monotonic_s() < deadline_s:
+            clock.sleep(0.2)
+        catalogue.doom_camera(camera)
         print(f"{camera} is removed; its footage is being deleted by the keeper, except what is held.")
     else:
         print(f"{camera} is removed; its footage stays until retention takes it.")

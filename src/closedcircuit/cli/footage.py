@@ -149,6 +149,8 @@ def unlock(
         return
     for file in report.files:
         print(f"{file.path}  {file.seconds:.1f} s from {file.start}")
+    for gap in report.gaps:
+        print(f"Not recorded: {gap.start} to {gap.end}, {gap.cause} {gap.detail}".rstrip())
     for problem in report.problems:
         sys.stderr.write(f"{problem}\n")
     if not report.files:

@@ -55,10 +55,20 @@ class OpenedFile(msgspec.Struct, frozen=True):
     fragments: int
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """Time of the request in which nothing was recorded, and why, as the footage itself says."""
+
+    start: str
+    end: str
+    cause: str
+    detail: str
+
+
 class Report(msgspec.Struct):
     """What became of a request; every piece that could not be opened is a sentence in `problems`."""
 
     files: list[OpenedFile] = []
+    gaps: list[Missing] = []
     problems: list[str] = []
 
 
@@ -105,6 +115,7 @@ class _Header(msgspec.Struct):
     """The part of a segment's header that is needed: its name is rounded to milliseconds."""
 
     start_90k: int
+    before: list[tuple[int, int, str, str]] = []
 
 
 class _Keys:
@@ -164,6 +175,13 @@ class _Output:
         self._end_90k = fragment.start_90k + fragment.duration_90k
         self._fragments += 1
 
+    def explain(self, header: _Header) -> None:
+        """Report the gaps before a segment that are in the request."""
+        for start_90k, end_90k, cause, detail in header.before:
+            start, end = max(start_90k, self._request.from_90k), min(end_90k, self._request.to_90k)
+            if start < end:
+                self._report.gaps.append(Missing(iso(start), iso(end), cause, detail))
+
     def close(self) -> None:
         """Finish the present file."""
         mp4, self._mp4 = self._mp4, None
@@ -195,11 +213,13 @@ def _open_segment(request: Request, path: Path, key: bytes, output: _Output, sha
             raise MediaError("it is not the file that was recorded: its SHA-256 differs from the index", remedy="")
         file.seek(0)
         init = read_init(file.read(INIT_BYTES_MAX))
-        start_90k = msgspec.json.decode(init.header, type=_Header).start_90k
+        header = msgspec.json.decode(init.header, type=_Header)
+        output.explain(header)
         fragments = list(iter_fragments(file, init.size))
         for fragment in _touching(fragments, request):
             file.seek(fragment.offset)
-            output.add(init, fragment, open_fragment(file.read(fragment.size), init, opener), start_90k)
+            samples = open_fragment(file.read(fragment.size), init, opener)
+            output.add(init, fragment, samples, header.start_90k)
 
 
 def _touching(fragments: Sequence[Fragment], request: Request) -> Iterable[Fragment]:
