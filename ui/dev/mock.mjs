@@ -72,14 +72,17 @@ const RANK = { recorded: 0, off: 1, lost: 2 };
 function merged(spans, from, to, px) {
   const step = (to - from) / px;
   const out = [];
+  let small = false; // the last of `out` is made of spans that are shorter than a pixel
   for (const [a, b, kind, cause, detail] of spans) {
     if (b <= from || a >= to) continue;
-    const s = [Math.max(a, from), Math.min(b, to), kind, cause, detail];
+    const next = [Math.max(a, from), Math.min(b, to), kind, cause, detail];
     const last = out[out.length - 1];
-    if (last && (s[1] - s[0] < step || last[1] - last[0] < step)) {
-      const worse = RANK[s[2]] > RANK[last[2]] ? s : last;
-      out[out.length - 1] = [last[0], s[1], worse[2], worse[3], worse[4]];
-    } else out.push(s);
+    const tiny = next[1] - next[0] < step;
+    if (tiny && small && next[1] - last[0] < 2 * step) {
+      const worse = RANK[next[2]] > RANK[last[2]] ? next : last;
+      out[out.length - 1] = [last[0], next[1], worse[2], worse[3], worse[4]];
+    } else out.push(next);
+    small = tiny;
   }
   return out;
 }

@@ -170,6 +170,12 @@ export class TimelineData {
     return [...new Map(all.map((hold) => [hold[2], hold])).values()];
   }
 
+  /** Whether the account of a camera does not reach to this moment yet: the newest seconds are still being written. */
+  undecided(id: string, moment: Ticks): boolean {
+    const end = Math.max(...[this.overview, this.detail].map((part) => part?.cameras[id]?.spans.at(-1)?.[1] ?? 0));
+    return end > 0 && moment >= end && moment <= this.now;
+  }
+
   at(id: string, moment: Ticks): Span | null {
     const d = this.detail;
     const inside = d && moment >= d.from && moment < d.to;

@@ -63,11 +63,14 @@ export function spanSentence(span: Span): string {
 }
 
 /** What each camera has at a moment, for ears: `Front door recorded; Yard lost: camera unreachable`. */
-export function momentWords(cameras: readonly { name: string; spans: readonly Span[]; holds: readonly HoldSpan[] }[], at: Ticks): string {
+export function momentWords(
+  cameras: readonly { name: string; spans: readonly Span[]; holds: readonly HoldSpan[]; undecided?: boolean }[],
+  at: Ticks,
+): string {
   return cameras
-    .map(({ name, spans, holds }) => {
+    .map(({ name, spans, holds, undecided }) => {
       const span = spanAt(spans, at);
-      const words = span ? spanWords(span[2], span[3]) : "nothing recorded";
+      const words = span ? spanWords(span[2], span[3]) : undecided ? "being written" : "nothing recorded";
       const held = holdsAt(holds, at).length ? ", held" : "";
       return `${name} ${words.charAt(0).toLowerCase()}${words.slice(1)}${held}`;
     })
