@@ -152,7 +152,7 @@ class SceneArtist:
         tint = self._tint((actor.at[0], actor.at[1], 1.2), shares)
         if any(self._backdrop.lights["day"].sun) and shares[0] > 0.3:
             self._long_shadow(picture, actor, shares[0])
-        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.depth, distance)
+        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.ground, distance)
         self._board.put(picture, sprite, where, self._backdrop.depth, (head, distance), tint)
 
     def _long_shadow(self, picture: Picture, actor: Actor, day: float) -> None:
@@ -168,7 +168,7 @@ class SceneArtist:
         if found is not None:
             cover, corner, distance = found
             left = np.rint(256 - 105 * day * cover).astype(np.uint16)
-            self._board.darken(picture, left, corner, self._backdrop.depth, distance)
+            self._board.darken(picture, left, corner, self._backdrop.ground, distance)
 
     def _outline(self, corners: Points, soft: float) -> tuple[NDArray[np.float32], tuple[int, int], float] | None:
         """A patch on the ground: its mask, the mask's corner, the mean distance."""
@@ -185,7 +185,7 @@ class SceneArtist:
         if cut is None:
             return
         depth = self._backdrop.depth
-        self._board.darken(picture, cut.shadow, cut.corner, depth, cut.distance)
+        self._board.darken(picture, cut.shadow, cut.corner, self._backdrop.ground, cut.distance)
         tint = self._tint((car.x, car.y, 1.0), shares)
         self._board.put(picture, cut.sprite, cut.at, depth, (cut.distance, cut.near - 0.5), tint)
         for place, strength in self._cars.lamps(car):
@@ -197,7 +197,7 @@ class SceneArtist:
         if distance < 0.8:
             return
         sprite = self._figures.cat(at, cat[2], cat[3])
-        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.depth, distance)
+        self._board.foot_shadow(picture, where, sprite.y.shape[1], self._backdrop.ground, distance)
         tint = self._tint((cat[0], cat[1], 0.3), shares)
         self._board.put(picture, sprite, where, self._backdrop.depth, (distance, distance), tint)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from closedcircuit.media.encode import Picture
 from closedcircuit.pretend.bar import bar_height
 from closedcircuit.pretend.scene import Scene
-from closedcircuit.pretend.stage import Light, Stage, to_yuv
+from closedcircuit.pretend.stage import Light, Stage
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 NAMES = ("day", "dusk", "night")
@@ -28,6 +28,7 @@ class _View(msgspec.Struct, frozen=True):
 
     planes: dict[str, Planes]
     depth: NDArray[np.float16]  # metres along the axis, per pixel
+    ground: NDArray[np.float16]  # the same where there is level ground, infinite elsewhere: where shadows fall
 
 
 class Easel:
@@ -73,7 +74,8 @@ class Backdrop:
         stage = self._scene.stage((width, height))
         rows, columns = (np.arange(n) * m // n for n, m in zip(self._size[::-1], (height, width), strict=True))
         depth = stage.depth.astype(np.float16)[rows][:, columns]
-        self._view = _View({name: self._enlarged(stage, name) for name in (first,)}, depth)
+        ground = stage.ground().astype(np.float16)[rows][:, columns]
+        self._view = _View({name: self._enlarged(stage, name) for name in (first,)}, depth, ground)
         self._easel.coarse_is_done()
         self._painter = threading.Thread(target=self._paint, args=(first,), name="pretend-painter", daemon=True)
         self._painter.start()
@@ -90,9 +92,15 @@ class Backdrop:
         assert self._view is not None  # noqa: S101 - for the type checker: prepare comes first
         return self._view.depth
 
+    @property
+    def ground(self) -> NDArray[np.float16]:
+        """The same where there is level ground; infinite elsewhere."""
+        assert self._view is not None  # noqa: S101 - for the type checker: prepare comes first
+        return self._view.ground
+
     def _enlarged(self, stage: Stage, name: str) -> Planes:
         small = Picture(stage.lens.width, stage.lens.height)
-        small.y[:], small.u[:], small.v[:] = to_yuv(stage.lit(self.lights[name]))
+        small.y[:], small.u[:], small.v[:] = stage.planes(self.lights[name])
         large = small.resized(*self._size)
         return self._with_strip((large.y.copy(), large.u.copy(), large.v.copy()))
 
@@ -109,13 +117,13 @@ class Backdrop:
             if self._closing.is_set():
                 return
             stage = self._scene.stage(self._size)
-            depth = stage.depth.astype(np.float16)
+            depth, ground = stage.depth.astype(np.float16), stage.ground().astype(np.float16)
             planes: dict[str, Planes] = {}
             for name in (first, *(name for name in NAMES if name != first)):
                 if self._closing.is_set():
                     return
-                planes = planes | {name: self._with_strip(to_yuv(stage.lit(self.lights[name])))}
-                self._view = _View(planes, depth)
+                planes = planes | {name: self._with_strip(stage.planes(self.lights[name]))}
+                self._view = _View(planes, depth, ground)
 
     def planes(self, shares: tuple[float, float, float]) -> Planes:
         """The background in a light that is so much day, dusk and night."""

@@ -27,8 +27,6 @@ from closedcircuit.pretend.studio import AudioCoding, Output, Studio
 from closedcircuit.pretend.till import Till
 
 PASSWORD = "looks-like-a-camera"  # noqa: S105 - of cameras that exist only as drawings, told to everybody
-DAY_S = 20 * 60
-"""A pretend day."""
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,14 +110,14 @@ class Board:
         depth: NDArray[np.float16],
         distance: float,
     ) -> None:
-        """Take light away from what is about as far as `distance`; `mask` is what is left, of 256."""
+        """Take light away where `depth` is about `distance`; `mask` is what is left, of 256."""
         x, y = corner
         tall, wide = mask.shape
         x0, x1, y0, y1 = max(0, x), min(self._width, x + wide), max(0, y), min(self._height, y + tall)
         if x0 >= x1 or y0 >= y1:
             return
-        ground = np.abs(depth[y0:y1, x0:x1] - np.float16(distance)) < np.float16(max(0.9, distance * 0.15))
-        keep = np.where(ground, mask[y0 - y : y1 - y, x0 - x : x1 - x], np.uint16(256))
+        near = np.abs(depth[y0:y1, x0:x1] - np.float16(distance)) < np.float16(max(1.5, distance * 0.2))
+        keep = np.where(near, mask[y0 - y : y1 - y, x0 - x : x1 - x], np.uint16(256))
         place = picture.y[y0:y1, x0:x1]
         place[:] = place * keep >> 8
 

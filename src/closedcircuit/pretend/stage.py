@@ -7,7 +7,7 @@ of each lamp at each pixel. Colours are linear light, 0 to 1; `shade("#8a7f70")`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -30,6 +30,8 @@ Colour = tuple[float, float, float]
 Texture = Callable[[Floats], Floats]
 """World positions (3, rows, columns) to colours of the same shape."""
 FAR = 500.0
+_PIECE = 1 << 16
+"""Pixels that are worked on at once."""
 
 
 def shade(text: str, level: float = 1.0) -> Colour:
@@ -90,62 +92,61 @@ class Stage:
             if not both or toward > -1e-6:
                 return
             normal = -normal
-        found = self._reach(corners)
-        if found is None:
-            return
-        box, cover, xs, ys = found
-        distance = self._distance(corners[0], normal, xs, ys)
-        cover *= (distance < self.depth[box] + np.float32(0.02)) & (distance > 0)
-        solid = cover > 0.5
-        painted = self._colour(colour, distance, xs, ys)
-        _blend(self.albedo, box, painted, cover)
-        if glow or self._any_glow:
-            _blend(self.glow, box, painted * np.float32(glow), cover)
-            self._any_glow = True
-        np.copyto(self.depth[box], distance, where=solid)
-        np.copyto(self.gloss[box], np.float32(gloss), where=solid)
-        np.copyto(self.sunny[box], np.float32(1), where=solid)
-        np.copyto(self._normal[box], np.uint8(self._normal_index(normal)), where=solid)
+        index = np.uint8(self._normal_index(normal))
+        for box, cover, xs, ys in self._pieces(corners):
+            distance = self._distance(corners[0], normal, xs, ys)
+            cover *= (distance < self.depth[box] + np.float32(0.02)) & (distance > 0)
+            solid = cover > 0.5
+            painted = self._colour(colour, distance, xs, ys)
+            _blend(self.albedo, box, painted, cover)
+            if glow or self._any_glow:
+                _blend(self.glow, box, painted * np.float32(glow), cover)
+                self._any_glow = True
+            np.copyto(self.depth[box], distance, where=solid)
+            np.copyto(self.gloss[box], np.float32(gloss), where=solid)
+            np.copyto(self.sunny[box], np.float32(1), where=solid)
+            np.copyto(self._normal[box], index, where=solid)
 
     def decal(self, corners: Points, colour: Colour | Texture, *, alpha: float = 1.0, soft: float = 1.0) -> None:
         """Paint on a surface that is there already and faces any way; `soft` is the width of its edge in pixels."""
-        found = self._reach(corners, soft)
-        if found is None:
-            return
-        box, cover, xs, ys = found
-        distance = self._distance(corners[0], facing(corners), xs, ys)
-        cover *= np.abs(distance - self.depth[box]) < np.float32(0.01) * distance + np.float32(0.04)
-        if alpha != 1.0:
-            cover *= np.float32(alpha)
-        _blend(self.albedo, box, self._colour(colour, distance, xs, ys), cover)
+        normal = facing(corners)
+        for box, cover, xs, ys in self._pieces(corners, soft):
+            distance = self._distance(corners[0], normal, xs, ys)
+            cover *= np.abs(distance - self.depth[box]) < np.float32(0.01) * distance + np.float32(0.04)
+            if alpha != 1.0:
+                cover *= np.float32(alpha)
+            _blend(self.albedo, box, self._colour(colour, distance, xs, ys), cover)
 
     def glowing(self, corners: Points, colour: Colour, *, soft: float = 1.0) -> None:
         """Let a part of a surface shine by itself (a sign, a lamp's cover)."""
-        found = self._reach(corners, soft)
-        if found is not None:
-            (rows, columns), cover, _, _ = found
+        for (rows, columns), cover, _, _ in self._pieces(corners, soft):
             for plane, level in zip(self.glow, colour, strict=True):
                 plane[rows, columns] += cover * np.float32(level)
             self._any_glow = True
 
     def shadow(self, corners: Points, *, soft: float = 3.0, strength: float = 1.0) -> None:
         """Take the sun away from a part of the ground."""
-        found = self._reach(corners, soft)
-        if found is not None:
-            box, cover, _, _ = found
+        for box, cover, _, _ in self._pieces(corners, soft):
             np.minimum(self.sunny[box], 1 - cover * np.float32(strength), out=self.sunny[box])
 
-    def _reach(self, corners: Points, soft: float = 1.0) -> tuple[tuple[slice, slice], Floats, Floats, Floats] | None:
+    def _pieces(
+        self, corners: Points, soft: float = 1.0
+    ) -> Iterator[tuple[tuple[slice, slice], Floats, Floats, Floats]]:
+        """Where a polygon is in the picture, in pieces that fit into a processor's cache: box, coverage, xs, ys."""
         seen = clip_near(self.lens.seen(corners))
         if len(seen) < 3:
-            return None
+            return
         flat = self.lens.flat(seen)
         reach = window(flat, self.lens.width, self.lens.height, soft)
         if reach is None or float((flat.max(axis=0) - flat.min(axis=0)).max()) < self._least:
-            return None
+            return
         x0, x1, y0, y1 = reach
-        xs, ys = centres(x0, x1), centres(y0, y1)
-        return (slice(y0, y1), slice(x0, x1)), coverage(flat, xs, ys, soft), xs, ys
+        xs = centres(x0, x1)
+        step = max(1, _PIECE // (x1 - x0))
+        for top in range(y0, y1, step):
+            bottom = min(y1, top + step)
+            ys = centres(top, bottom)
+            yield (slice(top, bottom), slice(x0, x1)), coverage(flat, xs, ys, soft), xs, ys
 
     def _distance(self, point: Points, normal: Points, xs: Floats, ys: Floats) -> Floats:
         """Along the axis to the plane, per pixel: n . (point - eye) / (n . ray)."""
@@ -163,6 +164,13 @@ class Stage:
         distance: Floats = np.float32(gap) / slope
         return distance
 
+    def ground(self) -> Floats:
+        """Distances of pixels that show level ground, give or take a kerb; infinite elsewhere."""
+        xs, ys = centres(0, self.lens.width), centres(0, self.lens.height)
+        level = self._distance(np.zeros(3), np.array((0.0, 0.0, 1.0)), xs, ys)
+        level[np.abs(level - self.depth) > 0.05 + 0.02 * self.depth] = np.inf
+        return level
+
     def _colour(self, colour: Colour | Texture, distance: Floats, xs: Floats, ys: Floats) -> Floats:
         if not callable(colour):
             return np.array(colour, np.float32)[:, None, None]
@@ -178,35 +186,55 @@ class Stage:
 
     # ------------------------------------------------------------------------------------------------ lighting
 
-    def lit(self, light: Light) -> NDArray[np.float32]:
-        """The picture (3, height, width) under a light, 0 to 1, ready for a display (gamma 2.2).
+    def planes(self, light: Light) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+        """The picture under a light, ready to be shown: Y, U and V (see `to_yuv`)."""
+        height, width = self.depth.shape
+        half = (height // 2, width // 2)
+        y, u, v = (np.empty(shape, np.uint8) for shape in ((height, width), half, half))
+        step = max(2, _PIECE // width & ~1)
+        for top in range(0, height, step):
+            bottom = min(height, top + step)
+            band = (slice(top, bottom), slice(top // 2, bottom // 2), slice(top // 2, bottom // 2))
+            for plane, rows, made in zip((y, u, v), band, to_yuv(self.lit(light, (top, bottom))), strict=True):
+                plane[rows] = made
+        return y, u, v
+
+    def lit(self, light: Light, rows: tuple[int, int]) -> NDArray[np.float32]:
+        """Some rows (from an even one on) of the picture under a light: (3, rows, width), 0 to 1, gamma 2.2.
 
         Light changes slowly over a surface, so it is reckoned for every other pixel of every other line, and for those
         between that belong to another surface.
         """
-        lens = self.lens
-        small = (3, lens.height // 2, lens.width // 2)
-        rows, columns = (a.reshape(-1) for a in np.mgrid[: lens.height : 2, : lens.width : 2])
-        out, shine = (_twice(part.reshape(small)) for part in self._reaching(rows, columns, light))
-        rows, columns = np.nonzero(self._strangers())
-        out[:, rows, columns], shine[:, rows, columns] = self._reaching(rows, columns, light)
-        out *= self.albedo
+        height, width = self.depth.shape
+        # Two more rows above and below, for the blur.
+        first, last = max(0, rows[0] - 2), min(height, rows[1] + 2)
+        part = slice(first, last)
+        grid = np.mgrid[first:last:2, :width:2]
+        small = (3, grid.shape[1], grid.shape[2])
+        out, shine = (_twice(p.reshape(small)) for p in self._reaching(grid[0].ravel(), grid[1].ravel(), light))
+        ys, xs = np.nonzero(self._strangers(part))
+        out[:, ys, xs], shine[:, ys, xs] = self._reaching(ys + first, xs, light)
+        out *= self.albedo[:, part]
         out += shine
-        out += self.glow * np.float32(light.glow)
-        empty = self.depth >= FAR
+        out += self.glow[:, part] * np.float32(light.glow)
+        empty = self.depth[part] >= FAR
         if empty.any():
-            ys = centres(0, lens.height)[:, None]
-            rise = np.clip(lens.rays(np.float32(lens.width / 2), ys)[2] * 2.2, 0, 1) ** 0.7 * empty
+            down = centres(first, last)[:, None]
+            rise = np.clip(self.lens.rays(np.float32(width / 2), down)[2] * 2.2, 0, 1) ** 0.7 * empty
             for plane, top, horizon in zip(out, *light.backdrop, strict=True):
                 plane += empty * np.float32(horizon) + rise * np.float32(top - horizon)
         out *= np.float32(light.exposure)
-        return develop(out, mono=light.mono)
+        shown = develop(out, mono=light.mono)[:, rows[0] - first : rows[1] - first]
+        across = np.linspace(-1, 1, width, dtype=np.float32) ** 2
+        above = np.linspace(-1, 1, height, dtype=np.float32)[rows[0] : rows[1]] ** 2
+        shown *= 1 - np.float32(0.10) * (across[None, :] + above[:, None])  # less light in the corners of a lens
+        return shown
 
-    def _strangers(self) -> NDArray[np.bool_]:
+    def _strangers(self, part: slice) -> NDArray[np.bool_]:
         """Pixels whose surface is not that of the one that stands for their two by two."""
-        depth = self.depth[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
-        normal = self._normal[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
-        other: NDArray[np.bool_] = (normal != self._normal) | (np.abs(self.depth - depth) > 0.1 + 0.02 * depth)
+        depth, normal = self.depth[part], self._normal[part]
+        near, same = (a[::2, ::2].repeat(2, axis=0).repeat(2, axis=1) for a in (depth, normal))
+        other: NDArray[np.bool_] = (normal != same) | (np.abs(depth - near) > 0.1 + 0.02 * near)
         return other
 
     def _reaching(self, rows: NDArray[np.int64], columns: NDArray[np.int64], light: Light) -> tuple[Floats, Floats]:
@@ -286,17 +314,13 @@ def _twice(planes: Floats) -> Floats:
 
 
 def develop(linear: Floats, *, mono: bool = False) -> NDArray[np.float32]:
-    """Linear light to display values: a soft shoulder, gamma, the lens's slight blur and fall-off to the corners."""
+    """Linear light to display values: a soft shoulder, gamma, the lens's slight blur."""
     if mono:
         linear = np.stack([linear[0] * 0.4 + linear[1] * 0.35 + linear[2] * 0.25] * 3)
     level = np.sqrt(np.maximum(linear, np.float32(0))) * np.float32(2048)
     shown = _TONES[np.minimum(level, np.float32(len(_TONES) - 1)).astype(np.int32)]
     shown[:, :, 1:-1] = shown[:, :, 1:-1] * 0.5 + (shown[:, :, :-2] + shown[:, :, 2:]) * 0.25
     shown[:, 1:-1] = shown[:, 1:-1] * 0.5 + (shown[:, :-2] + shown[:, 2:]) * 0.25
-    height, width = shown.shape[1:]
-    across = np.linspace(-1, 1, width, dtype=np.float32) ** 2
-    down = np.linspace(-1, 1, height, dtype=np.float32) ** 2
-    shown *= 1 - 0.10 * (across[None, :] + down[:, None])
     developed: NDArray[np.float32] = shown
     return developed
 

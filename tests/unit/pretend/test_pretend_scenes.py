@@ -157,7 +157,7 @@ def test_white_in_full_light_is_bright_and_black_stays_black():
     stage = Stage(Lens((0, 0, 3), (0, 0.1, 0), 60, (64, 36)))
     stage.face(np.array([(-9, -9, 0), (0, -9, 0), (0, 9, 0), (-9, 9, 0)], float), (1.0, 1.0, 1.0))
     stage.face(np.array([(0, -9, 0), (9, -9, 0), (9, 9, 0), (0, 9, 0)], float), (0.0, 0.0, 0.0))
-    lit = stage.lit(Light(sky=(0.7, 0.7, 0.7), ground=(0, 0, 0)))
+    lit = stage.lit(Light(sky=(0.7, 0.7, 0.7), ground=(0, 0, 0)), (0, 36))
     assert lit[:, 18, 16].min() > 0.75
     assert lit[:, 18, 48].max() < 0.05
 
