@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -127,6 +128,42 @@ def test_a_stranger_opens_nothing(recorded, site, tmp_path):
         "--identity", tmp_path / "other.txt", "--out", tmp_path, code=7,
     )  # fmt: skip
     assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_what_was_changed_or_lost_is_said_and_the_rest_opens(recorded, site, tmp_path):
+    copy = Site(tmp_path / "site")
+    shutil.copytree(site.data, copy.data, ignore=shutil.ignore_patterns("live.sock"))
+    files = sorted(copy.data.glob("footage/till/main/*/*.mp4"))
+    assert len(files) >= 2
+    data = bytearray(files[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    files[0].write_bytes(data)
+    request = ["footage", "unlock", "till", "2020-01-01T00:00Z", "2100-01-01T00:00Z", "--json"]
+    report = json.loads(copy.command(*request, "--identity", recorded["keys"] / "id.txt", "--out", tmp_path / "clips"))
+    assert [problem for problem in report["problems"] if "SHA-256" in problem and files[0].name in problem]
+    assert report["files"]
+    assert {gap["cause"] for gap in report["gaps"]} >= {"process-down"}
+    for key in copy.data.glob("keys/till/*.age"):
+        key.unlink()
+    report = json.loads(copy.command(*request, "--identity", recorded["keys"] / "id.txt", "--out", tmp_path / "none"))
+    assert not report["files"]
+    assert all("is gone" in problem or "SHA-256" in problem for problem in report["problems"])
+
+
+def test_the_index_can_be_made_anew_from_the_footage(recorded, site, tmp_path):
+    copy = Site(tmp_path / "site")
+    shutil.copytree(site.data, copy.data, ignore=shutil.ignore_patterns("live.sock"))
+    for name in ("facts.db", "facts.db-wal", "facts.db-shm"):
+        (copy.data / name).unlink(missing_ok=True)
+    copy.command("footage", "rebuild")
+    for camera, before in recorded["ledgers"].items():
+        # What came after the last footage is in no file: the next one would have told.
+        last = [found["to"] for found in before["spans"] if found["kind"] == "recorded"][-1]
+        span = before["spans"][0]["from"], last
+        old = json.loads(site.command("footage", "ledger", camera, *span, "--json"))
+        new = json.loads(copy.command("footage", "ledger", camera, *span, "--json"))
+        assert new["recorded_90k"] == old["recorded_90k"]
+        assert new["by_cause_90k"] == old["by_cause_90k"]
 
 
 def test_no_key_and_no_plaintext_is_on_the_disk(recorded, site):
