@@ -47,7 +47,7 @@ class Site:
         self.data, self.port, self.token, self.process = data, port, token, process
         self.base = f"http://localhost:{port}"
         self.identity = ""
-        self.passphrase = "a passphrase for the tests"  # noqa: S105 - opens nothing but this test's own site
+        self.passphrase = "a passphrase for the tests"  # opens nothing but this test's own site
 
 
 @pytest.fixture(scope="session")
@@ -123,9 +123,10 @@ SETUP = """async ([token, passphrase]) => {
   const owner = await engine.makeOwner();
   const sealed = await engine.sealBlobWithPassphrase(owner.identity, passphrase);
   const { blob, ...login } = sealed;
-  const body = { token, name: "Owner", recipient: owner.recipient, recovery_recipient: owner.recoveryRecipient, blob,
-    login: { kind: "passphrase", ...login } };
-  const answer = await fetch("/api/setup", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const { recipient, recoveryRecipient: recovery_recipient } = owner;
+  const body = { token, name: "Owner", recipient, recovery_recipient, blob, login: { kind: "passphrase", ...login } };
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch("/api/setup", { method: "POST", headers, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(await answer.text());
   engine.close();
   return owner.identity;
@@ -171,13 +172,14 @@ def _serve(route: Any, folder: Path) -> None:
         "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'",
     }
     if not name:
-        body = f'<!doctype html><meta charset=utf-8><title>engine</title><script type=module src="{HARNESS}main.js"></script>'
+        script = f'<script type=module src="{HARNESS}main.js"></script>'
+        body = f"<!doctype html><meta charset=utf-8><title>engine</title>{script}"
         route.fulfill(content_type="text/html", headers=headers, body=body)
     else:
         route.fulfill(content_type="text/javascript", headers=headers, body=(folder / name).read_bytes())
 
 
-# `readBar(source)`: [frame, low 28 bits of the milliseconds] of a canvas or bitmap (closedcircuit.pretend.bar), or null.
+# `readBar(source)`: [frame, low 28 bits of the milliseconds] of a canvas or bitmap, or null (closedcircuit.pretend).
 READ_BAR = """() => {
   const copy = document.createElement("canvas");
   const context = copy.getContext("2d", { willReadFrequently: true });
@@ -195,7 +197,8 @@ READ_BAR = """() => {
     const { data } = context.getImageData(0, 0, width, 1);
     const bits = [];
     for (let cell = 0; cell < 64; cell++) {
-      const span = width / 64, from = Math.floor(cell * span + span / 3), to = Math.max(from + 1, Math.floor(cell * span + 2 * span / 3));
+      const span = width / 64, from = Math.floor(cell * span + span / 3);
+      const to = Math.max(from + 1, Math.floor(cell * span + 2 * span / 3));
       let sum = 0;
       for (let x = from; x < to; x++) sum += data[4 * x];
       bits.push(sum / (to - from) > 125 ? 1 : 0);

@@ -76,7 +76,7 @@ class Coder(threading.Thread):
         frame = 1
         while not self._stopping.wait(max(0.0, began + frame / self.stream.fps - time.monotonic())):
             for nal in self._encode(frame):
-                if len(nal) > 1 and (nal[0] & 31 not in {9}):
+                if len(nal) > 1 and nal[0] & 31 != 9:
                     self._send(0, 96, frame * 90_000 // self.stream.fps, nal, last=nal is self._last)
             if self._sound is not None:
                 self._speak(int((time.monotonic() - began) * AUDIO_RATE))
@@ -239,7 +239,8 @@ class TestCameras:
             extra = f"Content-Base: {url.rstrip('/')}/\r\nContent-Type: application/sdp\r\n"
         elif method == "SETUP":
             extra = f"Transport: {headers['transport']}\r\n"
-        said = f"RTSP/1.0 200 OK\r\nCSeq: {headers.get('cseq', '0')}\r\nSession: 1\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}"
+        head = f"RTSP/1.0 200 OK\r\nCSeq: {headers.get('cseq', '0')}\r\nSession: 1\r\n"
+        said = f"{head}{extra}Content-Length: {len(body)}\r\n\r\n{body}"
         client.sendall(said.encode())
         if method == "PLAY":
             stream.clients.add(client)

@@ -71,6 +71,8 @@ export class Archive {
   constructor(
     readonly server: Server,
     readonly keyring: Keyring,
+    /** The server's wall time, 90k: this device's clock may be wrong by hours. */
+    private readonly now: () => number = wall90k,
   ) {}
 
   clear(): void {
@@ -99,7 +101,7 @@ export class Archive {
     for (const index of [first, first + 1]) {
       const spot = firstFrom(await this.window(camera, stream, index), t);
       if (spot) return spot;
-      if ((index + 1) * WINDOW > wall90k()) return null;
+      if ((index + 1) * WINDOW > this.now()) return null;
     }
     const next = await this.nextRecorded(camera, stream, (first + 2) * WINDOW);
     if (next === null) return null;
@@ -153,7 +155,7 @@ export class Archive {
     const name = `${camera}/${stream} ${index}`;
     const known = this.windows.get(name);
     if (known && (known.final || performance.now() - known.read < FRESH_MS)) return known.spots;
-    const final = (index + 1) * WINDOW < wall90k() - GROWS;
+    const final = (index + 1) * WINDOW < this.now() - GROWS;
     const spots = this.readWindow(camera, stream, index * WINDOW, (index + 1) * WINDOW);
     this.windows.set(name, { read: performance.now(), final, spots });
     spots.catch(() => this.windows.drop(name));

@@ -55,7 +55,12 @@ export class Keyring {
   onLock: (() => void) | null = null;
   onUnlock: (() => void) | null = null;
 
-  constructor(private readonly server: Server) {}
+  /** Pages of one browser sign out together. */
+  private readonly others = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("closedcircuit keys");
+
+  constructor(private readonly server: Server) {
+    if (this.others) this.others.onmessage = () => this.forget();
+  }
 
   age(): Promise<Age> {
     return import("../vault/age");
@@ -83,16 +88,25 @@ export class Keyring {
     if (this.opener) return true;
     const kept = await load();
     if (!kept) return false;
-    await this.unlock(new TextDecoder().decode(kept), false);
+    try {
+      await this.unlock(new TextDecoder().decode(kept), false);
+    } finally {
+      kept.fill(0);
+    }
     return true;
   }
 
   async lock(): Promise<void> {
+    this.forget();
+    this.others?.postMessage("lock");
+    await forgetAll();
+  }
+
+  private forget(): void {
     this.opener = null;
     this.hours.clear();
     this.derived.clear();
     this.onLock?.();
-    await forgetAll();
   }
 
   segment(camera: string, kid: string): Promise<CryptoKey> {

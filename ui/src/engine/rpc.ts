@@ -71,7 +71,6 @@ export interface Events {
   states: CameraStates;
   socket: SocketState;
   edge: { camera: string; stream: StreamName; end_90k: number };
-  locked: null;
   "view.state": ViewState;
   "view.picture": { t90k: number; width: number; height: number };
   "view.problem": WireError | null;

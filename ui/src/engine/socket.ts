@@ -6,7 +6,7 @@
 
 import { Damaged, parseLive, type LiveMessage } from "../vault";
 import type { CameraStates, SocketState, StreamName } from "./api";
-import { wall90k } from "./time";
+import { wall90k, wallMs } from "./time";
 import type { Server } from "./server";
 
 export interface Channel {
@@ -50,6 +50,11 @@ export class LiveSocket {
     private readonly news: SocketNews,
   ) {
     setInterval(() => this.look(), 1000);
+  }
+
+  /** The server's wall time, 90k, as far as known. */
+  serverNow(): number {
+    return Math.round((wallMs() - this.clockOffsetMs) * 90);
   }
 
   /** Open it, if it is not, and keep it open. */

@@ -286,7 +286,7 @@ export class View implements PictureSink {
     const silence = wallMs() - feed.arrivedMs;
     const fps = server?.fps || 10;
     if (silence > Math.max(FROZEN_MIN_MS, (1000 * FROZEN_PICTURES) / fps))
-      return { state: "frozen", since_90k: Math.round(feed.arrivedMs * 90), why: "No picture is coming." };
+      return { state: "frozen", since_90k: Math.round((feed.arrivedMs - socket.clockOffsetMs) * 90), why: "No picture is coming." };
     const behind = Math.max(0, feed.arrivedMs - feed.newest90k / 90 - source.bestDelayMs);
     const decoding = source.picture ? Math.max(0, source.picture.delayMs - source.bestDelayMs) : 0;
     if (behind > LATE_MS) return this.local("late", "Pictures arrive late: the connection to the server is too slow.");
@@ -298,7 +298,7 @@ export class View implements PictureSink {
 
   private local(state: ViewState["state"], why: string, since?: number): ViewState {
     const same = this.said.state === state && this.said.why === why;
-    return { state, why, since_90k: same ? this.said.since_90k : (since ?? wall90k()) };
+    return { state, why, since_90k: same ? this.said.since_90k : (since ?? this.views.socket.serverNow()) };
   }
 
   stats(source: Source, kbps: number, fps: number): void {

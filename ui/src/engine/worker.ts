@@ -39,7 +39,7 @@ function start(base: string): Handlers {
   const keyring = new Keyring(server);
   const screens = new Screens();
   const passphrases = new Passphrases();
-  const archive = new Archive(server, keyring);
+  const archive: Archive = new Archive(server, keyring, () => socket.serverNow());
   const previews = new Previews(archive);
   const exporter = new Exporter(server, keyring);
   const players = new Map<number, PlayerWorker>();
