@@ -48,11 +48,11 @@ def run_pretend(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) -
     with site:
         _register(registry, site.cameras(), pretend_passwords(), clock.now_90k())
         folder, vitals = DataFolder(data_dir), Vitals("pretend", clock)
-        while True:
+        while site.is_whole:
             folder.write_status("pretend", {**vitals.now(), "port": site.port})
             if stop.wait(1.0):
-                break
-    return 0
+                return 0
+    return 1  # a camera's painter died: the supervisor starts the site again
 
 
 def _register(registry: Registry, drawn: Sequence[Camera], passwords: Mapping[str, str], now_90k: int) -> None:
