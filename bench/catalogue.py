@@ -55,7 +55,7 @@ def fill_camera(tx: Tx, number: int, minutes: int) -> None:
     fragments = b"\1" + struct.pack("<III", 2 * TICKS, 1_000_000, 250_001) * 30
     missing = set(BREAKS)
     first = T0 + rng.randrange(60) * TICKS
-    tx.execute("insert into camera values (?, ?, ?)", (number, f"cam{number}", first))
+    tx.execute("insert into camera (id, name, added_90k) values (?, ?, ?)", (number, f"cam{number}", first))
     tx.execute("insert into stream values (?, ?, 'main', ?, ?)", (number, number, minutes, MINUTE))
     hours = range(minutes // 60 + 1)
     keys = [

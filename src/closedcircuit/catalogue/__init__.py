@@ -4,6 +4,7 @@
 from closedcircuit.catalogue._forecast import Forecast
 from closedcircuit.catalogue._retention import Limits, Policy
 from closedcircuit.catalogue.catalogue import SEGMENTS_MAX, UNDECIDED_90K, Catalogue
+from closedcircuit.catalogue.hashing import fill_hashes
 from closedcircuit.catalogue.rebuilding import RebuildReport, rebuild
 from closedcircuit.catalogue.repairing import RepairReport, repair
 from closedcircuit.catalogue.spans import Ledger
@@ -18,6 +19,7 @@ __all__ = [
     "Policy",
     "RebuildReport",
     "RepairReport",
+    "fill_hashes",
     "rebuild",
     "repair",
 ]

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from closedcircuit.base.clock import TICKS
-from closedcircuit.catalogue._names import Stream
+from closedcircuit.catalogue._names import Stream, find_stream
 from closedcircuit.catalogue._segments import DAY_90K, WITHOUT_FRAGMENTS, is_key_used, locate, segment_of
 from closedcircuit.catalogue.spans import Stretch, union
 from closedcircuit.db import Tx
@@ -105,19 +105,69 @@ def doom(tx: Tx, segments: Iterable[Segment], now_90k: int) -> list[Segment]:
         row = None if stream is None else locate(tx, stream, segment.start_90k, segment.kid)
         if stream is None or row is None:
             continue
-        held = holds.setdefault(segment.camera, _held(tx, segment.camera))
+        if segment.camera not in holds:
+            holds[segment.camera] = _held(tx, segment.camera)
         end_90k = segment.start_90k + row[1]  # as the index has it: what we were given may have grown since
-        if any(segment.start_90k < h_end and end_90k > h_start for h_start, h_end in held):
+        if any(segment.start_90k < h_end and end_90k > h_start for h_start, h_end in holds[segment.camera]):
             continue
         tx.execute("insert or ignore into doomed values (?, ?, ?, ?)", (stream.id, segment.start_90k, row[0], now_90k))
         done.append(segment)
     return done
 
 
-def listed(tx: Tx, table: Literal["doomed", "growing"], limit: int) -> list[Segment]:
+def doom_some(
+    tx: Tx, where: tuple[str, str], after: tuple[int, int], now_90k: int, limit: int
+) -> tuple[int, tuple[int, int] | None]:
+    """List the next segments of a stream, behind `after` (start, seq), but those that are held.
+
+    Returns how many were listed, and where to go on; None at the end. By names, because a rebuild may have numbered
+    streams anew since the last call.
+    """
+    stream = find_stream(tx, *where)
+    if stream is None:
+        return 0, None
+    rows = tx.read(
+        "select start_90k, seq, start_90k + duration_90k from segment where stream_id = ?"
+        " and (start_90k, seq) > (?, ?) order by start_90k, seq limit ?",
+        (stream.id, *after, limit),
+    )
+    holds = _held(tx, where[0])
+    free = [(start, seq) for start, seq, end in rows if not any(start < h_end and end > h for h, h_end in holds)]
+    count = tx.executemany(
+        "insert or ignore into doomed values (?, ?, ?, ?)", [(stream.id, start, seq, now_90k) for start, seq in free]
+    )
+    return count, (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
+
+
+def held(tx: Tx, segments: Iterable[Segment]) -> list[Segment]:
+    """Return those that a hold covers."""
+    holds: dict[str, list[Stretch]] = {}
+    found: list[Segment] = []
+    for segment in segments:
+        if segment.camera not in holds:
+            holds[segment.camera] = _held(tx, segment.camera)
+        if any(segment.start_90k < end and segment.end_90k > start for start, end in holds[segment.camera]):
+            found.append(segment)
+    return found
+
+
+def pardon(tx: Tx, segments: Iterable[Segment]) -> None:
+    """Take segments off the list again."""
+    streams = all_streams(tx)
+    for segment in segments:
+        stream = streams.get(segment.camera, {}).get(segment.stream)
+        row = None if stream is None else locate(tx, stream, segment.start_90k, segment.kid)
+        if stream is not None and row is not None:
+            tx.execute(
+                "delete from doomed where stream_id = ? and start_90k = ? and seq = ?",
+                (stream.id, segment.start_90k, row[0]),
+            )
+
+
+def listed(tx: Tx, table: Literal["doomed", "growing", "unhashed"], limit: int) -> list[Segment]:
     """Segments that a table of segments lists, a stream at a time, without fragments."""
     rows = tx.read(
-        f"select c.name, t.name, x.stream_id, x.start_90k, x.seq from {table} x"  # noqa: S608 - one of two names
+        f"select c.name, t.name, x.stream_id, x.start_90k, x.seq from {table} x"  # noqa: S608 - one of three names
         " join stream t on t.id = x.stream_id join camera c on c.id = t.camera_id limit ?",
         (limit,),
     )

@@ -82,16 +82,37 @@ def _put_one(tx: Tx, names: Names, segment: Segment, *, finished: bool) -> None:
         )
         if grew and not grows:
             tx.execute("delete from growing where stream_id = ? and start_90k = ? and seq = ?", (stream.id, start, seq))
+        if segment.sha256 is not None:
+            _take_off_unhashed(tx, (stream.id, start, seq))
         if old_disk == disk:
             _grow_day(tx, (stream.id, start // DAY_90K, disk), segment.size_bytes - old_size)
         else:
             _count(tx, stream.id, start, old_disk, -old_size, -1)
+    if segment.sha256 is None and not grows:
+        tx.execute("insert or ignore into unhashed values (?, ?, ?)", (stream.id, start, seq))
     if row is None or row[3] != disk:
         _count(tx, stream.id, start, disk, segment.size_bytes, 1)
     if stream.is_main and duration != old_duration:
         if 0 < old_duration < duration and extend(tx, stream.camera_id, start + old_duration, start + duration):
             return
         review(tx, stream, start + min(old_duration, duration), start + max(old_duration, duration))
+
+
+def set_hash(tx: Tx, segment: Segment, sha256: bytes | None) -> None:
+    """Write a hash that was not known, if the file is as long as it was; it is not looked for again either way."""
+    stream = find_stream(tx, segment.camera, segment.stream)
+    row = None if stream is None else locate(tx, stream, segment.start_90k, segment.kid)
+    if stream is None or row is None:
+        return
+    if row[2] == segment.size_bytes:
+        tx.execute(
+            "update segment_body set sha256 = ? where id = ? and sha256 is null", (sha256, stream.body_id(row[0]))
+        )
+    _take_off_unhashed(tx, (stream.id, segment.start_90k, row[0]))
+
+
+def _take_off_unhashed(tx: Tx, key: tuple[int, int, int]) -> None:
+    tx.execute("delete from unhashed where stream_id = ? and start_90k = ? and seq = ?", key)
 
 
 def drop(tx: Tx, segments: Iterable[Segment], detail: str | None) -> None:

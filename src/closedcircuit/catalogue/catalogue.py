@@ -16,25 +16,27 @@ The promise:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from closedcircuit.base.clock import TICKS, Clock
 from closedcircuit.base.errors import NotFound
-from closedcircuit.catalogue import _retention
+from closedcircuit.catalogue import _finding, _lives, _retention
 from closedcircuit.catalogue._account import put_gap, reasons, stretches
 from closedcircuit.catalogue._forecast import Forecast, forecast, rates
-from closedcircuit.catalogue._names import Names, Stream, find_camera, find_stream
+from closedcircuit.catalogue._names import Names, find_camera
 from closedcircuit.catalogue._retention import Policy
-from closedcircuit.catalogue._segments import WITH_FRAGMENTS, WITHOUT_FRAGMENTS, drop, put, segment_of
+from closedcircuit.catalogue._segments import drop, put, set_hash
 from closedcircuit.catalogue.spans import Ledger, add_up, merge_below, partition
 from closedcircuit.db import Database, Tx
-from closedcircuit.model import Camera, Gap, Hold, Segment, Span
+from closedcircuit.model import Camera, Gap, Hold, Segment, Span, StreamName
 
 UNDECIDED_90K = 15 * TICKS
 """The newest seconds of a camera are on their way: a fragment being filled, a batch of rows being collected. A ledger
 ends before them, rather than calling them lost."""
 SEGMENTS_MAX = 240
+DOOM_BATCH = 2000
 
 
 class Catalogue:
@@ -47,15 +49,22 @@ class Catalogue:
     # -------------------------------------------------------------------------------------------- writing
 
     def announce(self, camera: Camera) -> None:
-        """Say that a camera exists since `camera.added_90k`: its ledger begins there. Idempotent; 0 says nothing."""
+        """Say that a camera exists since `camera.added_90k`: its ledger begins there. Idempotent; 0 says nothing.
 
-        def write(tx: Tx) -> None:
-            number = Names(tx).camera(camera.id)
-            tx.execute("update camera set added_90k = ? where id = ?", (camera.added_90k, number))
+        One that was there before, and was removed, goes on with its ledger; the time between is off.
+        """
+        known = self.db.read("select added_90k, removed_90k from camera where name = ?", (camera.id,))
+        if camera.added_90k > 0 and known != [(camera.added_90k, None)]:
+            now = self._clock.now_90k()
+            self.db.write(lambda tx: _lives.announce(tx, camera.id, camera.added_90k, now))
 
-        known = self.db.read("select added_90k from camera where name = ?", (camera.id,))
-        if camera.added_90k > 0 and known != [(camera.added_90k,)]:
-            self.db.write(write)
+    def dismiss(self, camera: str, at_90k: int) -> None:
+        """Say that a camera was removed: its ledger ends there, or with the last footage that was under way.
+
+        Durable before this returns, for nothing else says it. Call it before the camera is forgotten: a crash between
+        the two leaves one that is still there, and is announced again.
+        """
+        self.db.write(lambda tx: _lives.dismiss(tx, camera, at_90k), durable=True)
 
     def upsert(self, segments: Sequence[Segment], *, finished: bool = False) -> None:
         """Insert segments, or update those that are there (by camera, stream, start and kid), all or none.
@@ -91,59 +100,19 @@ class Catalogue:
 
         Without `fragments`, several times quicker.
         """
-        sql = WITH_FRAGMENTS if fragments else WITHOUT_FRAGMENTS
-        sql += " and s.start_90k < ? and s.start_90k > ? and s.start_90k + s.duration_90k > ?"
-
-        def read(tx: Tx) -> list[Segment]:
-            found = find_stream(tx, camera, stream)
-            if found is None:
-                return []
-            params = (found.id, to_90k, from_90k - found.longest_90k - 1, from_90k, limit)
-            return [
-                segment_of(camera, stream, r) for r in tx.read(sql + " order by s.start_90k, s.seq limit ?", params)
-            ]
-
-        return self.db.view(read)
+        where = camera, stream
+        return self.db.view(lambda tx: _finding.overlapping(tx, where, from_90k, to_90k, limit, fragments=fragments))
 
     def segment(self, camera: str, stream: str, kid: bytes) -> Segment:
         """Return one segment by its kid. Raises NotFound."""
-        sql = WITH_FRAGMENTS + (
-            " and s.start_90k between k.first_90k and k.last_90k and s.kid_tail = ? and s.hour_key_id = ?"
-            " and s.start_90k between ? and ?"
-        )
-
-        def read(tx: Tx) -> Segment | None:
-            found = find_stream(tx, camera, stream)
-            key = tx.one(
-                "select k.id, k.first_90k, k.last_90k from hour_key k join camera c on c.id = k.camera_id"
-                " where c.name = ? and k.key_id = ?",
-                (camera, kid[:8]),
-            )
-            if found is None or key is None:
-                return None
-            row = tx.one(sql, (found.id, kid[8:], *key))
-            return None if row is None else segment_of(camera, stream, row)
-
-        segment = self.db.view(read)
+        segment = self.db.view(lambda tx: _finding.by_kid(tx, (camera, stream), kid))
         if segment is None:
             raise NotFound(f"The index knows no segment {kid.hex()} of {camera}/{stream}.")
         return segment
 
     def at(self, camera: str, stream: str, at_90k: int) -> Segment | None:
         """Return the segment that covers a moment: of several, the one that began last."""
-
-        def read(tx: Tx) -> Segment | None:
-            found = find_stream(tx, camera, stream)
-            if found is None:
-                return None
-            row = tx.one(
-                WITH_FRAGMENTS + " and s.start_90k <= ? and s.start_90k > ? and s.start_90k + s.duration_90k > ?"
-                " order by s.start_90k desc, s.seq desc limit 1",
-                (found.id, at_90k, at_90k - found.longest_90k - 1, at_90k),
-            )
-            return None if row is None else segment_of(camera, stream, row)
-
-        return self.db.view(read)
+        return self.db.view(lambda tx: _finding.covering(tx, (camera, stream), at_90k))
 
     def next_start(self, camera: str, stream: str, at_90k: int) -> int | None:
         """When the first segment after a moment begins."""
@@ -156,32 +125,15 @@ class Catalogue:
 
     def prev_end(self, camera: str, stream: str, at_90k: int) -> int | None:
         """When the footage before a moment ends: the latest end, not after the moment, of a segment."""
-
-        def read(tx: Tx) -> int | None:
-            found = find_stream(tx, camera, stream)
-            return None if found is None else _latest_end(tx, found, at_90k)
-
-        return self.db.view(read)
+        return self.db.view(lambda tx: _finding.latest_end(tx, (camera, stream), at_90k))
 
     def oldest(self, camera: str) -> int | None:
         """When the oldest segment of any stream of a camera begins."""
-
-        def read(tx: Tx) -> int | None:
-            number = find_camera(tx, camera)
-            streams = tx.read("select id from stream where camera_id = ?", (number,))
-            starts = [tx.read("select min(start_90k) from segment where stream_id = ?", row)[0][0] for row in streams]
-            return min((s for s in starts if s is not None), default=None)
-
-        return self.db.view(read)
+        return self.db.view(lambda tx: _finding.earliest_start(tx, camera))
 
     def newest_end(self, camera: str, stream: str) -> int | None:
         """When the newest footage of a stream ends."""
-
-        def read(tx: Tx) -> int | None:
-            found = find_stream(tx, camera, stream)
-            return None if found is None else _latest_end(tx, found, 1 << 62)
-
-        return self.db.view(read)
+        return self.db.view(lambda tx: _finding.latest_end(tx, (camera, stream)))
 
     def growing(self, limit: int = 1 << 20) -> list[Segment]:
         """Segments that were not finished, without fragments: while no recorder runs, what a crash left."""
@@ -189,37 +141,26 @@ class Catalogue:
 
     def newest_finished(self, camera: str, stream: str) -> int | None:
         """When the newest segment that does not grow begins."""
-
-        def read(tx: Tx) -> int | None:
-            found = find_stream(tx, camera, stream)
-            if found is None:
-                return None
-            row = tx.one(
-                "select s.start_90k from segment s where s.stream_id = ? and not exists (select 1 from growing x"
-                " where x.stream_id = s.stream_id and x.start_90k = s.start_90k and x.seq = s.seq)"
-                " order by s.start_90k desc limit 1",
-                (found.id,),
-            )
-            return None if row is None else int(row[0])
-
-        return self.db.view(read)
+        return self.db.view(lambda tx: _finding.newest_finished(tx, (camera, stream)))
 
     def sizes(self, camera: str, stream: str, from_90k: int) -> dict[bytes, int]:
         """Bytes by kid of the segments that begin at `from_90k` or later."""
-        rows = self.db.read(
-            "select k.key_id, s.kid_tail, s.size_bytes from segment s join hour_key k on k.id = s.hour_key_id"
-            " where s.start_90k >= ? and s.stream_id ="
-            " (select t.id from stream t join camera c on c.id = t.camera_id where c.name = ? and t.name = ?)",
-            (from_90k, camera, stream),
-        )
-        return {key + tail: size for key, tail, size in rows}
+        return self.db.view(lambda tx: _finding.sizes(tx, (camera, stream), from_90k))
+
+    def unhashed(self, limit: int = 64) -> list[Segment]:
+        """Finished segments whose hash nobody knows yet, without fragments: what a repair or a rebuild found."""
+        return self.db.view(lambda tx: _retention.listed(tx, "unhashed", limit))
+
+    def hashed(self, segment: Segment, sha256: bytes | None) -> None:
+        """Write the hash of an `unhashed` one, unless it has one by now, or another size; None: it will have none."""
+        self.db.write(lambda tx: set_hash(tx, segment, sha256))
 
     # -------------------------------------------------------------------------------------------- the account
 
     def ledger(self, camera: str, from_90k: int, to_90k: int) -> Ledger:
-        """Return the exact account of [from, to), not before the camera was announced and not after what is decided.
+        """Return the exact account of [from, to), not before the camera was added and not after what is decided.
 
-        A camera that nobody announced is accounted for from its first segment or gap on.
+        It ends where a camera was removed. One that nobody announced is accounted for from its first segment or gap on.
         """
         return self.db.view(lambda tx: self._ledger(tx, camera, from_90k, to_90k))
 
@@ -236,8 +177,8 @@ class Catalogue:
         number = find_camera(tx, camera)
         if number is None:
             return add_up(camera, from_90k, from_90k, ())
-        from_90k = max(from_90k, _begin(tx, number))
-        to_90k = min(to_90k, self._decided(tx, number))
+        from_90k = max(from_90k, _lives.begin(tx, number))
+        to_90k = min(to_90k, self._decided(tx, number), _lives.end(tx, number))
         if to_90k <= from_90k:
             return add_up(camera, from_90k, from_90k, ())
         recorded = stretches(tx, number, from_90k, to_90k)
@@ -294,6 +235,46 @@ class Catalogue:
         now = self._clock.now_90k()
         return self.db.write(lambda tx: _retention.doom(tx, segments, now), durable=True)
 
+    def doom_camera(self, camera: str) -> int:
+        """List all footage of a camera for deletion but what is held, segments that grow included; return how many.
+
+        In transactions of `DOOM_BATCH`, each durable, so that recording goes on meanwhile, and a hold that is made
+        meanwhile counts. Call it when nothing of the camera grows any more (`is_growing`): what is written
+        afterwards is left to retention.
+        crash inside: the keeper deletes what is listed; the same call again lists the others.
+        """
+        now, listed = self._clock.now_90k(), 0
+        for stream in StreamName:
+            place: tuple[int, int] | None = (-1, -1)
+            while place is not None:
+                some = functools.partial(
+                    _retention.doom_some, where=(camera, stream.value), after=place, now_90k=now, limit=DOOM_BATCH
+                )
+                count, place = self.db.write(some, durable=True)
+                listed += count
+        return listed
+
+    def is_growing(self, camera: str) -> bool:
+        """Whether a segment of a camera is not finished."""
+        return bool(
+            self.db.read(
+                "select 1 from growing x join stream s on s.id = x.stream_id join camera c on c.id = s.camera_id"
+                " where c.name = ? limit 1",
+                (camera,),
+            )
+        )
+
+    def held(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Return those of `segments` that a hold covers by now."""
+        return self.db.view(lambda tx: _retention.held(tx, segments))
+
+    def pardon(self, segments: Iterable[Segment]) -> None:
+        """Take segments off the list of those to be deleted. Only for the keeper, who knows that their files are there.
+
+        Durable before this returns.
+        """
+        self.db.write(lambda tx: _retention.pardon(tx, segments), durable=True)
+
     def doomed(self, limit: int = 256) -> list[Segment]:
         """Segments whose deletion has begun, without fragments."""
         return self.db.view(lambda tx: _retention.listed(tx, "doomed", limit))
@@ -323,7 +304,11 @@ class Catalogue:
     # -------------------------------------------------------------------------------------------- holds
 
     def add_hold(self, hold: Hold) -> None:
-        """Keep footage from deletion, durably before this returns. What is doomed already is not saved by it."""
+        """Keep footage from deletion, durably before this returns.
+
+        The keeper looks at holds right before it unlinks, so what is listed for deletion is saved too, but for the
+        files of one batch (milliseconds) that it is unlinking at this moment.
+        """
         values = (hold.id, hold.camera, hold.start_90k, hold.end_90k, hold.reason, hold.made_90k)
         self.db.write(
             lambda tx: tx.execute("insert or replace into hold values (?, ?, ?, ?, ?, ?)", values), durable=True
@@ -342,35 +327,6 @@ class Catalogue:
             (camera, to_90k, from_90k),
         )
         return [Hold(id=i, camera=c, start_90k=s, end_90k=e, reason=r, made_90k=m) for i, c, s, e, r, m in rows]
-
-
-def _begin(tx: Tx, number: int) -> int:
-    added = tx.read("select added_90k from camera where id = ?", (number,))[0][0]
-    if added is not None:
-        return int(added)
-    first = [
-        tx.read(f"select min(start_90k) from {table} where camera_id = ?", (number,))[0][0]  # noqa: S608 - own names
-        for table in ("stretch", "gap")
-    ]
-    return min((f for f in first if f is not None), default=1 << 62)
-
-
-def _latest_end(tx: Tx, stream: Stream, at_90k: int) -> int | None:
-    """Look back over as many segments as can matter: the last to begin, and what is long enough to outlast it."""
-    last = tx.one(
-        "select start_90k, start_90k + duration_90k from segment where stream_id = ? and start_90k + duration_90k <= ?"
-        " and start_90k <= ? order by start_90k desc limit 1",
-        (stream.id, at_90k, at_90k),
-    )
-    if last is None:
-        return None
-    return _maybe(
-        tx.read(
-            "select max(start_90k + duration_90k) from segment where stream_id = ? and start_90k <= ?"
-            " and start_90k > ? and start_90k + duration_90k <= ?",
-            (stream.id, at_90k, last[0] - stream.longest_90k - 1, at_90k),
-        )[0][0]
-    )
 
 
 def _maybe(value: Any) -> int | None:

@@ -3,8 +3,8 @@
 
 Reads every segment file's beginning and fragment heads, changes none of them, and writes a fresh database that then
 takes the old one's place. What footage does not know is carried over from the old file where that can be read: account,
-sessions, settings, holds, when cameras were added, reasons on file (the footage's own win), hashes of unchanged files.
-Recording may go on meanwhile; what it writes until the swap is picked up at the end.
+sessions, settings, holds, when cameras were added and removed, reasons on file (the footage's own win), hashes of
+unchanged files. Recording may go on meanwhile; what it writes until the swap is picked up at the end.
 """
 
 from __future__ import annotations
@@ -118,11 +118,17 @@ class _Rebuild:
             "select c.name, g.start_90k, g.end_90k, g.cause, g.detail from gap g join camera c on c.id = g.camera_id"
         )
         gaps = [Gap(c, s, e, Cause(w), d) for c, s, e, w, d in rows or ()]
-        added = self._replacement.read_old("select name, added_90k from camera where added_90k is not null") or []
+        # Asked one by one: an older file has no such column, and a damaged one answers in part.
+        lives = {
+            column: self._replacement.read_old(f"select name, {column} from camera where {column} is not null") or []  # noqa: S608 - own names
+            for column in ("added_90k", "removed_90k")
+        }
 
         def write(tx: Tx) -> None:
-            for name, at in added:
-                tx.execute("insert or ignore into camera (name, added_90k) values (?, ?)", (name, at))
+            for column, rows in lives.items():
+                for name, at in rows:
+                    tx.execute("insert or ignore into camera (name) values (?)", (name,))
+                    tx.execute(f"update camera set {column} = ? where name = ?", (at, name))  # noqa: S608 - own names
 
         self._replacement.database.write(write)
         self._catalogue.add_gaps(gaps)

@@ -17,10 +17,10 @@ from closedcircuit.model import Camera, Mode, Recording, Source
 
 app = typer.Typer(help="Add, test, list and remove cameras.", no_args_is_help=True, rich_markup_mode=None)
 
-PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="A file with the camera's password.")]
 CLOSES_WITHIN_S = 8.0
 """A recorder that runs notices a removed camera within two seconds and closes its file."""
 
+PasswordFile = Annotated[Path | None, typer.Option("--password-file", help="A file with the camera's password.")]
 Username = Annotated[str, typer.Option("--username", help="The camera's user, where it wants one.")]
 PinOption = Annotated[str, typer.Option("--pin-sha256", help="rtsps: SHA-256 of the camera's certificate (hex).")]
 

@@ -15,7 +15,8 @@ pragma application_id = 1128485961;  -- "CCTI": so that another program's databa
 create table camera (
     id integer primary key,
     name text not null unique check (length(name) between 1 and 40),  -- the slug: a folder's name and a URL's part
-    added_90k integer check (added_90k >= 0)  -- the ledger begins here; null while nobody said
+    added_90k integer check (added_90k >= 0),  -- the ledger begins here; null while nobody said
+    removed_90k integer check (removed_90k >= 0)  -- and ends here; null while it was not removed
 ) strict;
 
 -- One row a stream of a camera, so that the millions of rows below carry two bytes instead of two names.
@@ -77,12 +78,22 @@ create table segment_body (
     run text not null check (length(run) between 1 and 64),  -- 16 hex digits; segments of one run join without a break
     coding_id integer not null references coding (id),
     init_bytes integer not null check (init_bytes >= 0),  -- ftyp + moov + header; the first fragment starts here
-    sha256 blob check (length(sha256) = 32),  -- of the whole file; null while it grows, and after a crash until repair
+    sha256 blob check (length(sha256) = 32),  -- of the whole file; null while it grows, and while it is in `unhashed`
     fragments blob not null check (length(fragments) >= 1)  -- catalogue/_fragments.py
 ) strict;
 
 -- The segments that are not finished, so that start-up finds them without a walk over millions of rows.
 create table growing (
+    stream_id integer not null,
+    start_90k integer not null,
+    seq integer not null,
+    primary key (stream_id, start_90k, seq),
+    foreign key (stream_id, start_90k, seq) references segment (stream_id, start_90k, seq) on delete cascade
+) strict, without rowid;
+
+-- The segments that are finished but have no sha256: after a repair or a rebuild nobody knew it. The keeper works
+-- through them, slowly.
+create table unhashed (
     stream_id integer not null,
     start_90k integer not null,
     seq integer not null,
@@ -127,7 +138,7 @@ create table day (
 ) strict, without rowid;
 
 -- Segments that are being deleted: listed first, then unlinked, then their rows dropped. A crash anywhere leaves rows
--- here that the keeper goes on with. A hold that is made later comes too late for what is listed here.
+-- here that the keeper goes on with. A hold that is made before a file is unlinked takes it off this list.
 create table doomed (
     stream_id integer not null,
     start_90k integer not null,

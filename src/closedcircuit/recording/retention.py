@@ -18,9 +18,9 @@ import msgspec
 
 from closedcircuit.base import TICKS, Clock, fsync_dir
 from closedcircuit.base.durable import checkpoint
-from closedcircuit.base.errors import StorageError
-from closedcircuit.blobs import Disks, DiskState
-from closedcircuit.catalogue import Catalogue, Policy
+from closedcircuit.base.errors import NotFound, StorageError
+from closedcircuit.blobs import Disk, Disks, DiskState
+from closedcircuit.catalogue import Catalogue, Policy, fill_hashes
 from closedcircuit.model import Segment
 
 BATCH = 128
@@ -30,6 +30,8 @@ MARGIN_BYTES = 512 << 20
 MARGIN_PART = 50
 """Room is made before a disk reaches its reserve, where recording stops: this much, at most 1/50 of the disk."""
 DOOMED_COUNTED = 1000
+HASHED_BYTES = 32 << 20
+"""Read again a round to learn hashes that a repair or a rebuild left open: some 0.4 GB a minute."""
 STRAY_AGE_S = 86_400
 STRAYS_EVERY_S = 86_400
 KEY_SPAN_90K = 2 * 3600 * TICKS
@@ -70,6 +72,7 @@ class Keeper:
                 break
         full = [self._make_room(disk.id, beat) for disk in self._disks]
         self.full = " ".join(sentence for sentence in full if sentence)
+        fill_hashes(self._disks, self._catalogue, HASHED_BYTES)
         now_s = self._clock.monotonic_s()
         if now_s >= self._strays_due_s:
             self._strays_due_s = now_s + STRAYS_EVERY_S
@@ -156,8 +159,9 @@ class Keeper:
         return bool(listed) and self._carry_out(listed, why)
 
     def _carry_out(self, segments: Sequence[Segment], why: str) -> bool:
-        """Files, then keys that nothing needs any more, then rows. False where no disk of theirs could be used."""
+        """Files, then keys that nothing needs any more, then rows. False where nothing could be done."""
         gone: list[Segment] = []
+        saved = 0
         by_disk: dict[str, list[Segment]] = {}
         for segment in segments:
             by_disk.setdefault(segment.disk, []).append(segment)
@@ -170,13 +174,15 @@ class Keeper:
             checkpoint("recording.unlink")
             # crash inside: some files are gone; they are still listed, and the same call removes the others
             try:
+                theirs, pardoned = self._without_held(disk, theirs)
+                saved += pardoned
                 disk.delete(theirs)
             except StorageError as error:
                 self.trouble = str(error)
                 continue
             gone += theirs
         if not gone:
-            return False
+            return saved > 0
         for camera, key_id in self._catalogue.spare_keys(gone):
             starts = [s.start_90k for s in gone if s.camera == camera and s.kid[:8].hex() == key_id]
             self._remove_key(camera, key_id, min(starts) - KEY_SPAN_90K, max(starts) + KEY_SPAN_90K)
@@ -186,6 +192,19 @@ class Keeper:
         self.deleted_segments += len(gone)
         self.deleted_bytes += sum(segment.size_bytes for segment in gone)
         return True
+
+    def _without_held(self, disk: Disk, segments: list[Segment]) -> tuple[list[Segment], int]:
+        """Take off the list what is held by now, and still there; return the rest, and how many that were.
+
+        crash after: they are kept, as they should be.
+        """
+        saved = [segment for segment in self._catalogue.held(segments) if _is_there(disk, segment)]
+        if not saved:
+            return segments, 0
+        checkpoint("recording.pardon")
+        self._catalogue.pardon(saved)
+        kept = {segment.kid for segment in saved}
+        return [segment for segment in segments if segment.kid not in kept], len(saved)
 
     # ------------------------------------------------------------------------------------------------ keys
 
@@ -244,3 +263,11 @@ class Keeper:
             except StorageError:
                 return set(key_ids)
         return needed
+
+
+def _is_there(disk: Disk, segment: Segment) -> bool:
+    try:
+        disk.open(segment).close()
+    except NotFound:
+        return False
+    return True

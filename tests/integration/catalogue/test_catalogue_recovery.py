@@ -244,6 +244,7 @@ def site(disk: Disk, catalogue: Catalogue, ids: SeededIds) -> list[Segment]:
             Gap("door", T0 + 60 * S, T0 + 70 * S, Cause.BROKEN, "no key frame"),
         ]
     )
+    catalogue.dismiss("till", T0 + 40 * S)
     catalogue.add_hold(Hold(id="h1", camera="door", start_90k=T0, end_90k=T0 + S, reason="police", made_90k=T0))
     catalogue.db.write(lambda tx: tx.execute("insert into setting values ('keep_days', '30')"))
     return rows
@@ -275,6 +276,15 @@ def test_a_rebuilt_index_says_the_same(disk, catalogue, ids, clock, tmp_path) ->
     assert said
     assert f"{len(rows)} segments" in report.sentence()
     json.loads(msgspec.json.encode(report))
+
+
+def test_an_old_file_of_version_1_says_when_cameras_were_added(disk, catalogue, ids, clock, tmp_path) -> None:
+    site(disk, catalogue, ids)
+    catalogue.db.write(lambda tx: tx.execute("alter table camera drop column removed_90k"))
+    catalogue.db.close()
+    rebuild(Disks([("disk", disk.path, 0)]), tmp_path / "facts.db", clock)
+    again = Catalogue(Database(tmp_path / "facts.db"), clock)
+    assert again.db.read("select added_90k, removed_90k from camera where name = 'door'") == [(T0 - 30 * S, None)]
 
 
 @pytest.mark.parametrize("how", ["removed", "damaged"])

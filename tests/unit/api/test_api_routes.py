@@ -267,6 +267,8 @@ def test_removing_asks_what_becomes_of_the_footage(site):
     assert site.owner.delete(f"{url}?footage=delete").status_code == 204
     assert site.parts.registry.list() == []
     assert len(site.parts.catalogue.doomed()) == 2  # all but what is held
+    site.clock.advance(86_400)
+    assert site.parts.catalogue.ledger("front-door-left", 0, 1 << 60).to_90k == now  # and there it ends
     assert site.owner.delete(f"{url}?footage=delete").status_code == 404
 
 

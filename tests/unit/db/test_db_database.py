@@ -202,6 +202,32 @@ def test_migrations_lead_to_the_document() -> None:
     at_once.close()
 
 
+def test_version_1_comes_along(path: Path) -> None:
+    conn = sqlite3.connect(path, isolation_level=None)
+    _migrate._run(conn, _migrate.migrations()[1], 1)
+    conn.executescript(
+        """
+        insert into camera values (1, 'door', 5);
+        insert into stream values (1, 1, 'main', 3, 60);
+        insert into hour_key values (1, 1, x'0102030405060708', 0, 200);
+        insert into coding values (1, x'90');
+        insert into disk values (1, 'disk');
+        insert into segment values (1, 10, 0, 60, 99, 1, x'0000000000000001', 1);
+        insert into segment values (1, 70, 1, 60, 99, 1, x'0000000000000002', 1);
+        insert into segment values (1, 130, 2, 60, 99, 1, x'0000000000000003', 1);
+        insert into segment_body values (4294967296, 'run', 1, 9, null, x'01');
+        insert into segment_body values (4294967297, 'run', 1, 9, zeroblob(32), x'01');
+        insert into segment_body values (4294967298, 'run', 1, 9, null, x'01');
+        insert into growing values (1, 130, 2);
+        """
+    )
+    conn.close()
+    db = Database(path)
+    assert db.read("select name, added_90k, removed_90k from camera") == [("door", 5, None)]
+    assert db.read("select * from unhashed") == [(1, 10, 0)]  # finished, and nobody knows its hash
+    assert path.with_name("facts.db.v1.bak").exists()
+
+
 def test_migrations_are_numbered_without_holes() -> None:
     assert sorted(_migrate.migrations()) == list(range(1, _migrate.latest() + 1))
 

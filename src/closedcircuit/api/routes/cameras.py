@@ -115,6 +115,7 @@ async def remove(camera_id: str, parts: PartsOf, footage: Annotated[Literal["kee
 
     def drop() -> None:
         parts.registry.get(camera_id)
+        parts.catalogue.dismiss(camera_id, parts.clock.now_90k())
         # crash here: the camera is still there, and so is its footage; removing it again goes on.
         parts.registry.remove(camera_id)
 
@@ -129,15 +130,9 @@ async def remove(camera_id: str, parts: PartsOf, footage: Annotated[Literal["kee
 def _doom_all(parts: Parts, camera: str) -> None:
     """List all footage of a camera for deletion, once the recorder has closed what it was writing (or is not there)."""
     deadline_s = parts.clock.monotonic_s() + CLOSES_WITHIN_S
-    while any(s.camera == camera for s in parts.catalogue.growing()) and parts.clock.monotonic_s() < deadline_s:
+    while parts.catalogue.is_growing(camera) and parts.clock.monotonic_s() < deadline_s:
         parts.clock.sleep(0.2)
-    for stream in StreamName:
-        at_90k = 0
-        while found := parts.catalogue.segments(camera, stream, at_90k, 1 << 53, BATCH, fragments=False):
-            parts.catalogue.doom(found)
-            if len(found) < BATCH:
-                break
-            at_90k = found[-1].end_90k  # what overlaps is listed twice, which changes nothing
+    parts.catalogue.doom_camera(camera)
 
 
 def _list(parts: Parts) -> list[tuple[Camera, bool]]:

@@ -76,7 +76,7 @@ def iter_fragments(source: Buffer | BinaryIO, offset: int, *, check_data: bool =
 
 
 def longest_picture(source: Buffer | BinaryIO, offset: int) -> int:
-    """How long the longest picture of the fragment at `offset` stands, 1/90000 s; 0 where there is no whole fragment."""
+    """How long the longest picture of the fragment at `offset` stands, 1/90000 s; 0 where none is whole there."""
     place = _locate(_Reader(source), offset)
     try:
         runs = _read_moof(place.moof, place.mdat_size, seals=False) if place else []
