@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live view in a real browser: first picture, glass to glass from the burnt-in strip, and what a viewer costs the server.
+"""Live view in a real browser: first picture, glass to glass by the burnt-in strip, and what a viewer costs the server.
 
 Glass to glass: from the moment the pretend camera drew a picture (its strip says when) to the animation frame in which
 the browser shows it. Not in it: a camera's own encoder delay beyond our zero-latency one, a network, the display.
