@@ -34,6 +34,8 @@ DAY = 86_400 * TICKS
 T0 = 1_700_000_000 * TICKS // DAY * DAY
 BREAKS = (617, 1011, 1333)
 """Minutes of each day that are missing, with a reason on file."""
+SERIES = f"""with recursive every(m) as (select 0 union all select m + 1 from every where m + 1 < :minutes),
+    series(m) as (select m from every where m % 1440 not in {BREAKS}) """
 
 
 def fill(db: Database, cameras: int, minutes: int) -> None:
@@ -52,7 +54,7 @@ def fill(db: Database, cameras: int, minutes: int) -> None:
 
 def fill_camera(tx: Tx, number: int, minutes: int) -> None:
     rng = random.Random(number)
-    fragments = b"\1" + struct.pack("<III", 2 * TICKS, 1_000_000, 250_001) * 30
+    fragments = b"\3" + struct.pack("<III", 2 * TICKS, 1_000_000, 125_000) * 30
     missing = set(BREAKS)
     first = T0 + rng.randrange(60) * TICKS
     tx.execute("insert into camera (id, name, added_90k) values (?, ?, ?)", (number, f"cam{number}", first))
@@ -63,23 +65,29 @@ def fill_camera(tx: Tx, number: int, minutes: int) -> None:
         for h in hours
     ]
     tx.executemany("insert into hour_key values (?, ?, ?, ?, ?)", keys)
-    recorded = [m for m in range(minutes) if m % 1440 not in missing]
-    tx.executemany(
-        "insert into segment values (?, ?, ?, ?, ?, ?, ?, 1)",
-        (
-            (number, first + m * MINUTE, m, MINUTE, 30_000_000, number << 20 | m // 60, rng.randbytes(8))
-            for m in recorded
-        ),
+    place = {
+        "n": number,
+        "first": first,
+        "minutes": minutes,
+        "minute": MINUTE,
+        "day": DAY,
+        "fragments": fragments,
+    }
+    tx.execute(
+        SERIES + "insert into segment select :n, :first + m * :minute, m, :minute, 30000000, :n << 20 | m / 60,"
+        " randomblob(8), 1 from series",
+        place,
     )
-    tx.executemany(
-        "insert into segment_body values (?, '0123456789abcdef', 1, 1000, ?, ?)",
-        ((number << 32 | m, rng.randbytes(32), fragments) for m in recorded),
+    tx.execute(
+        SERIES + "insert into segment_body select :n << 32 | m, '0123456789abcdef', 1, 1000, randomblob(32), :fragments"
+        " from series",
+        place,
     )
-    days: dict[int, int] = {}
-    for m in recorded:
-        day = (first + m * MINUTE) // DAY
-        days[day] = days.get(day, 0) + 1
-    tx.executemany("insert into day values (?, ?, 1, ?, ?)", ((number, d, n * 30_000_000, n) for d, n in days.items()))
+    tx.execute(
+        SERIES + "insert into day select :n, (:first + m * :minute) / :day as d, 1, count(*) * 30000000, count(*)"
+        " from series group by d",
+        place,
+    )
     edges = [-1, *(m for m in range(minutes) if m % 1440 in missing), minutes]
     tx.executemany(
         "insert into stretch values (?, ?, ?)",

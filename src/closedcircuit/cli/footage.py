@@ -40,7 +40,7 @@ def list_(
     """
     catalogue = _catalogue(data_folder(data))
     begin, end = _times(from_ or "1970-01-01T00:00Z", to)
-    found = catalogue.segments(camera, stream, begin, end, limit=100_000)
+    found = catalogue.segments(camera, stream, begin, end, limit=100_000, fragments=False)
     facts = [
         {
             "start": iso(s.start_90k),
@@ -250,7 +250,9 @@ def _hashes(facts: Path | None, request: Any) -> dict[bytes, bytes]:
 
     try:
         catalogue = Catalogue(Database(facts), SystemClock())
-        found = catalogue.segments(request.camera, request.stream, request.from_90k, request.to_90k, limit=100_000)
+        found = catalogue.segments(
+            request.camera, request.stream, request.from_90k, request.to_90k, limit=100_000, fragments=False
+        )
     except CatalogueError as error:
         sys.stderr.write(f"The index cannot be read ({error}); files are opened without comparing them to it.\n")
         return {}

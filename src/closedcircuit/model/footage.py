@@ -68,8 +68,11 @@ class Gap(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Fragment(msgspec.Struct, frozen=True, array_like=True):
-    """One `moof`+`mdat` of a segment file; `offset` is that of its `prft` box."""
+class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One `moof`+`mdat` of a segment file; `offset` is that of its `prft` box.
+
+    `gc=False`: it holds numbers only, and a range query makes thousands.
+    """
 
     start_90k: int  # wall time of its first video sample
     duration_90k: int
