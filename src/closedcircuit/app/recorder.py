@@ -63,13 +63,14 @@ def run_recorder(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) 
     recorder, receiver = office.recorder, office.receiver
     office.start()
     try:
-        while not stop.is_set():
+        while not stop.is_set() and office.is_whole:
             receiver.sweep_s = recorder.sweep_s
             recorder.sweep()
             receiver.wait()
     finally:
         office.close()
-    return 0
+    # A thread that died of a fault of ours has said so on stderr; the supervisor starts all of us anew.
+    return 0 if stop.is_set() else 1
 
 
 class LateIndex:
@@ -116,6 +117,7 @@ class Office:
         self._to_repair = {disk.id for disk in self._disks}
         self._notes: list[str] = []  # what start-up repaired, for the status
         self._troubles: dict[str, str] = {}  # sentences by what they are about
+        self.is_whole = True  # every thread lives, as of the last look; read by the sweep's thread
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="office", daemon=True)
 
@@ -176,6 +178,8 @@ class Office:
             self._look()
             self._catch_up()
             self._write_status()
+            parts: list[DiskWriter | Ready | Indexer] = [*self._outlet.writers.values(), self._ready, self._indexer]
+            self.is_whole = all(part.is_whole() for part in parts)
             self._beats += 1
             if self._beats % TRIM_EVERY == 0:
                 give_back()

@@ -56,6 +56,10 @@ class Indexer:
         """Start the thread."""
         self._thread.start()
 
+    def is_whole(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
+
     def stop(self, within_s: float = 4.0) -> None:
         """Try once more, then end. What could not be written is found by the next start's repair."""
         self._stop.set()

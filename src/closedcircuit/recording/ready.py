@@ -3,7 +3,7 @@
 
 Two threads: one keeps this hour's key of each camera (and, before the hour turns, the next), one the disk on which
 each camera's next segment goes. The sweep thread reads the results from plain dicts, which these threads replace
-entry by entry; everything else here is under `_lock`.
+entry by entry or whole; `_cameras` is under `_lock`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Ready:
         self.key_trouble = ""  # a sentence while keys cannot be written for another reason than that nobody owns them
         self._ring, self._disks, self._clock = ring, disks, clock
         self._lock = threading.Lock()
+        self._looking = threading.Lock()  # held for a round over the keys: of two at once, one would know less
         self._cameras: dict[str, Camera] = {}
         self._stopped = threading.Event()
         self._wake_keys, self._wake_places = threading.Event(), threading.Event()
@@ -46,6 +47,10 @@ class Ready:
         """Start both threads."""
         for thread in self._threads:
             thread.start()
+
+    def is_whole(self) -> bool:
+        """Whether both threads live."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         """End both threads and forget every key."""
@@ -69,7 +74,11 @@ class Ready:
         self._wake_places.set()
 
     def look_keys(self) -> float:
-        """One round over the keys; return seconds until the next."""
+        """One round over the keys; return seconds until the next. Any thread."""
+        with self._looking:
+            return self._look_keys()
+
+    def _look_keys(self) -> float:
         with self._lock:
             cameras = list(self._cameras)
         trouble = ""

@@ -160,7 +160,7 @@ class Recorder:
             recorder.chain.outcome(outcome)
         if outcome.failed is not None:
             self._parts.ready.look_soon()
-        elif self.link is not None and (plan.camera, plan.stream) in self._watched:
+        elif self.link is not None and self.link.is_connected:
             self.link.edge(plan.camera, plan.stream, outcome.end_90k)
 
     def _tick(self) -> None:
@@ -272,6 +272,7 @@ class Recorder:
     def _let_go(self, camera: str) -> None:
         self._drop_streams(camera)
         account = self._accounts.pop(camera)
+        account.passed(self._clock.now_90k())
         self._parts.indexer.gaps(account.take_changed())
         del self._cameras[camera]
 

@@ -85,6 +85,10 @@ class DiskWriter:
         for thread in self._threads:
             thread.start()
 
+    def is_whole(self) -> bool:
+        """Whether both threads live."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def stop(self) -> None:
         """Write and sync what is queued, then end. Call once, after the last `close`."""
         self._jobs.append(None)

@@ -21,7 +21,7 @@ from closedcircuit.base import TICKS, ManualClock, SystemIds, durable
 from closedcircuit.blobs import Disk
 from closedcircuit.catalogue import Limits, Policy, repair
 from closedcircuit.media.mp4 import iter_fragments, open_fragment, read_init
-from closedcircuit.model import Camera, Cause, Fragment, Source
+from closedcircuit.model import Camera, Cause, Fragment, Hold, Source
 from closedcircuit.recording.fakes import Site
 from closedcircuit.vault import Identity, opening_cipher, segment_key, unwrap_hour_key
 
@@ -53,6 +53,15 @@ def live(root: Path, policy: Policy) -> Site:
         clock.advance(5 * 3600)
         old_s = clock.now_90k() / TICKS - 2 * 86_400
         os.utime(stray, (old_s, old_s))
+        # Listed for deletion, and then somebody holds the first of it: it is spared until he lets go.
+        listed = site.catalogue.doom(site.catalogue.segments("cam0", "main", 0, 1 << 60))
+        first = listed[0]
+        site.catalogue.add_hold(
+            Hold(id="h", camera="cam0", start_90k=first.start_90k, end_90k=first.end_90k, reason="theft", made_90k=0)
+        )
+        site.keeper.round(policy)
+        assert len(list(root.glob("footage/**/*.mp4"))) == 1
+        site.catalogue.remove_hold("h")
         site.keeper.round(policy)
     return site
 
@@ -221,12 +230,14 @@ def test_killed_while_deleting_at_every_step(tmp_path: Path, passages: Counter[s
             assert in_child(lambda root=root: live(root, KEEP), step, passage) == KILLED, (step, passage)
             clock = ManualClock(START + 6 * 3600 * TICKS)
             site = Site(root, clock, [], SystemIds())
+            for hold in site.catalogue.holds():
+                site.catalogue.remove_hold(hold.id)
             site.keeper.round(KEEP)
             assert not list(root.glob("footage/**/*.mp4")), step
             assert not list(root.glob("keys/cam0/*.age")), step
             assert site.catalogue.doomed() == [], step
             spans = site.catalogue.ledger("cam0", START, START + LENGTH_S * TICKS).spans
-            assert [span.cause for span in spans] == [Cause.DELETED], (step, spans)
+            assert {span.cause for span in spans} == {Cause.DELETED}, (step, spans)
 
 
 def test_a_torn_tail(tmp_path: Path) -> None:
