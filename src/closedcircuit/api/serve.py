@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from closedcircuit.api.desk import Desk
 from closedcircuit.api.parts import Parts
 from closedcircuit.api.sockets import PatientProtocol, RelayProtocol
 from closedcircuit.app import DataFolder, Settings, load_settings
+from closedcircuit.app.vitals import Vitals
 from closedcircuit.base import Clock, Ids
 from closedcircuit.base.errors import CircuitError, NetError
 from closedcircuit.blobs import Disks
@@ -153,17 +151,10 @@ async def _serve(parts: Parts, listeners: tuple[Listener, ...], stop: threading.
 
 async def _say_status(parts: Parts) -> None:
     """Rewrite `run/web.json` once a second."""
-    started_90k = parts.clock.now_90k()
+    vitals = Vitals("web", parts.clock)
     while True:
-        used = resource.getrusage(resource.RUSAGE_SELF)
         status: dict[str, Any] = {
-            "role": "web",
-            "pid": os.getpid(),
-            "version": version("closedcircuit"),
-            "started_90k": started_90k,
-            "at_90k": parts.clock.now_90k(),
-            "cpu_s": round(used.ru_utime + used.ru_stime, 3),
-            "rss_bytes": rss_bytes(),
+            **vitals.now(),
             "listening": parts.listening,
             "live": parts.hub.counts(),
         }
@@ -172,16 +163,6 @@ async def _say_status(parts: Parts) -> None:
         except (OSError, CircuitError) as error:
             log.warning("status_not_written", why=str(error))
         await asyncio.sleep(1.0)
-
-
-def rss_bytes() -> int:
-    """Return this process's memory: now, where the system tells (Linux); else the most that it ever was."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
-    return pages * resource.getpagesize()
 
 
 def _listen(folder: DataFolder, settings: Settings) -> tuple[Listener, ...]:
