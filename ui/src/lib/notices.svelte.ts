@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Short messages: seen for some seconds at the foot of the page, and said by screen readers. */
 import { Problem } from "./api";
+import { tidy } from "./words";
 
 export interface Notice {
   id: number;
@@ -38,12 +39,12 @@ class Notices {
 
 /** Any failure as a sentence and a remedy. */
 export function wordsOf(error: unknown): { text: string; remedy: string; code: string } {
-  if (error instanceof Problem) return { text: error.message, remedy: error.remedy, code: error.code };
+  if (error instanceof Problem) return { text: tidy(error.message), remedy: tidy(error.remedy), code: error.code };
   if (error instanceof Error) {
     const { remedy, code } = error as { remedy?: unknown; code?: unknown };
     return {
-      text: error.message,
-      remedy: typeof remedy === "string" ? remedy : "",
+      text: tidy(error.message),
+      remedy: typeof remedy === "string" ? tidy(remedy) : "",
       code: typeof code === "string" ? code : "",
     };
   }
