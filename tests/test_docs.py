@@ -13,6 +13,7 @@ import pytest
 
 from closedcircuit.app import Settings
 from closedcircuit.app.config import DiskSetting
+from closedcircuit.model import Camera, Recording, Source
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
@@ -35,6 +36,17 @@ def test_the_configuration_reference_is_complete_and_shows_the_defaults():
             keys = [field.name for field in msgspec.structs.fields(section.type)]
         for key in keys:
             assert re.search(rf"^#? ?{key} = ", text, re.MULTILINE), f"{section.name}.{key} is not in the reference"
+
+
+def test_the_camera_reference_is_complete():
+    text = (ROOT / "docs/reference/camera.toml").read_text("utf-8")
+    camera = msgspec.convert(tomllib.loads(text), Camera)
+    assert camera.recording.schedule
+    for record in (Camera, Source, Recording):
+        for field in msgspec.structs.fields(record):
+            assert re.search(rf"^(\[(main\.)?{field.encode_name}\]|{field.encode_name} = )", text, re.MULTILINE), (
+                field.name
+            )
 
 
 def test_every_command_has_an_example():

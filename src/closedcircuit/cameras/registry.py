@@ -19,7 +19,7 @@ from closedcircuit.cameras.toml import to_toml
 from closedcircuit.model import Camera
 
 FILE_MAX = 64 << 10
-_HEAD = "# One camera. Every key: docs/reference/config.md. Changes are noticed within two seconds.\n"
+_HEAD = "# One camera. Every key: docs/reference/camera.toml. Changes are noticed within two seconds.\n"
 
 
 Cameras = list[Camera]
@@ -142,7 +142,7 @@ def parse_camera(data: bytes, path: Path) -> Camera:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error})", remedy="Correct the file, or remove it.") from error
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}", remedy="Keys are explained in docs/reference/config.md.") from error
+        raise ConfigError(f"{path}: {error}", remedy="Keys are explained in docs/reference/camera.toml.") from error
     if camera.id != path.stem or not is_slug(camera.id):
         raise ConfigError(f"{path}: its id is {camera.id!r}, its name {path.name!r}", remedy="Give both the same name.")
     return camera
