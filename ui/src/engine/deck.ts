@@ -10,14 +10,13 @@ import { EngineError } from "./errors";
 import { SECOND, endOf, isCancelled, isNothing, type Archive, type Nothing, type Opened, type Spot } from "./archive";
 import { engineError } from "./failures";
 import { cannotDecode } from "./livepicture";
+import { KEYS_ONLY_ABOVE, Route, type Clock } from "./route";
 import type { Screen } from "./screen";
+import { decodeKey } from "./still";
 import { from90k, toUs } from "./time";
 
 const AHEAD = 8; // decoded pictures that wait to be shown
 const QUEUED = 6; // samples inside the decoder
-const JOIN = SECOND; // recordings this near to each other are one: no gap is shown
-const KEYS_ONLY_ABOVE = 8; // rates
-const KEYS_A_SECOND = 10;
 const EDGE_POLL_MS = 500;
 const EDGE_PATIENCE_MS = 7000; // no new fragment for this long: the end
 const STUCK_MS = 250; // the decoder holds the wanted picture back: flush it
@@ -27,13 +26,6 @@ export interface DeckNews {
   gap(camera: string, gap: Nothing | null): void;
   problem(camera: string, problem: EngineError | null): void;
   stats(camera: string, stats: PlayerStats): void;
-}
-
-/** What a deck asks of its player. */
-export interface Clock {
-  now(): number; // 90k
-  readonly playing: boolean;
-  readonly rate: number;
 }
 
 export class Deck {
@@ -49,11 +41,11 @@ export class Deck {
   private wake: (() => void) | null = null;
   private target: { t90k: number; resolve: () => void; since: number } | null = null;
   private stale = false; // what follows the shown picture has to be decoded again from a key frame
+  private arrived = false; // the wanted picture of the last seek was shown
   private fed = 0; // samples given to the decoder since the last seek
   private problem: EngineError | null = null;
   private numbers: PlayerStats = { seekMs: null, exactMs: null, decoded: 0, skipped: 0 };
-  /** Stretches without footage that lie ahead of the clock, as far as decoding went. */
-  private breaks: { from: number; to: number }[] = [];
+  private readonly route: Route;
   private closed = false;
 
   constructor(
@@ -63,7 +55,9 @@ export class Deck {
     private readonly archive: Archive,
     private readonly clock: Clock,
     private readonly news: DeckNews,
-  ) {}
+  ) {
+    this.route = new Route(archive, clock);
+  }
 
   close(): void {
     this.closed = true;
@@ -132,7 +126,8 @@ export class Deck {
     this.ended = false;
     this.stale = false;
     this.fed = 0;
-    this.breaks = [];
+    this.arrived = false;
+    this.route.reset();
     for (const frame of this.frames) frame.close();
     this.frames = [];
     if (this.decoder?.state === "configured") this.decoder.reset();
@@ -172,32 +167,16 @@ export class Deck {
     return { spot: entry, t90k: times.length ? Math.max(...times) : Math.min(...opened.pictures.map((picture) => picture.t90k)) };
   }
 
-  /** The key frame of a fragment, at once, with a decoder of its own. */
+  /** The key frame of a fragment, at once, with a decoder of its own. What goes wrong here, the whole fragment will tell. */
   private glimpse(key: Opened, mine: number, began: number): void {
-    const [picture] = key.pictures;
-    if (!picture?.key) return;
-    const decoder = new VideoDecoder({
-      output: (frame) => {
-        if (mine !== this.generation || this.shownIn(key.spot)) frame.close();
-        else {
-          this.show(frame);
-          this.numbers.seekMs = Math.round(performance.now() - began);
-        }
-        if (decoder.state !== "closed") decoder.close();
+    decodeKey(key).then(
+      (frame) => {
+        if (mine !== this.generation || this.arrived) return frame.close();
+        this.show(frame);
+        this.numbers.seekMs = Math.round(performance.now() - began);
       },
-      error: () => undefined, // the whole fragment is on its way and will say what is wrong
-    });
-    try {
-      decoder.configure(videoConfig(key.video));
-    } catch {
-      return; // `able` says it in words
-    }
-    decoder.decode(new EncodedVideoChunk({ type: "key", timestamp: toUs(picture.t90k), data: picture.data }));
-    decoder.flush().catch(() => undefined);
-  }
-
-  private shownIn(spot: Spot): boolean {
-    return this.frames.length > 0 && this.shown90k !== null && this.shown90k >= spot.row.start && this.shown90k < endOf(spot);
+      () => undefined,
+    );
   }
 
   private async prepare(t: number, mine: number): Promise<void> {
@@ -263,7 +242,7 @@ export class Deck {
     const end = endOf(opened.spot);
     const samples = keysOnly ? opened.pictures.slice(0, 1) : opened.pictures;
     for (const [i, sample] of samples.entries()) {
-      if (i === 0 && !sample.key && this.fed === 0) return; // a fragment that no decoder can start at
+      if (i === 0 && !sample.key && (keysOnly || this.fed === 0)) return; // a fragment that no decoder can start at
       while (mine === this.generation && this.full(sample.t90k)) await this.pause();
       if (mine !== this.generation || !this.decoder) return;
       if (!this.target && this.clock.playing && this.clock.now() > end + SECOND / 2) {
@@ -335,6 +314,7 @@ export class Deck {
     }
     if (target) {
       this.target = null;
+      this.arrived = true;
       this.frames.push(frame);
       this.present(t);
       target.resolve();
@@ -348,56 +328,22 @@ export class Deck {
   private async following(spot: Spot, mine: number): Promise<Spot | null> {
     const from = performance.now();
     for (;;) {
-      const next = await this.choose(spot).catch(() => null);
+      const next = await this.route.after(spot, this.target !== null).catch(() => null);
       if (mine !== this.generation) return null;
-      if (next) return next;
-      // The newest fragment: the decoder may hold its last pictures back.
-      if (this.decoder?.state === "configured" && this.fed) {
-        await this.decoder.flush().catch(() => undefined);
-        this.fed = 0;
-        if (mine !== this.generation) return null;
+      if (next?.behind) {
+        if (this.decoder?.state === "configured") this.decoder.reset();
+        this.configured = "";
+        this.numbers.skipped++;
       }
-      if (performance.now() - from > EDGE_PATIENCE_MS) {
-        this.ended = true;
-        return null;
-      }
+      if (next) return next.spot;
+      if (performance.now() - from > EDGE_PATIENCE_MS) break;
       await new Promise((resolve) => setTimeout(resolve, EDGE_POLL_MS));
       if (mine !== this.generation) return null;
     }
-  }
-
-  private async choose(spot: Spot): Promise<Spot | null> {
-    const { playing, rate } = this.clock;
-    const now = this.clock.now();
-    const next = await this.archive.next(spot);
-    if (!next) return null;
-    this.note(endOf(spot), next.row.start);
-    if (!playing || this.target) return next;
-    if (rate > KEYS_ONLY_ABOVE) {
-      // As many key frames as an eye can use, not every one.
-      const least = Math.max(now, spot.row.start + (rate * SECOND) / KEYS_A_SECOND);
-      return next.row.start >= least ? next : this.leap(next, least);
-    }
-    if (endOf(next) >= now) return next;
-    const found = await this.archive.find(this.camera, this.stream, now);
-    if (isNothing(found) || found.row.start <= spot.row.start || !found.row.key) return next;
-    if (this.decoder?.state === "configured") this.decoder.reset();
-    this.configured = "";
-    this.numbers.skipped++;
-    return found;
-  }
-
-  /** The fragment of `t` or the first after it; `next` where there is none. */
-  private async leap(next: Spot, t: number): Promise<Spot> {
-    const found = await this.archive.find(this.camera, this.stream, t);
-    if (!isNothing(found)) return found.row.start > next.row.start ? found : next;
-    if (found.next_90k === null) return next;
-    if (found.prev_90k !== null) this.note(found.prev_90k, found.next_90k);
-    return (await this.archive.after(this.camera, this.stream, found.next_90k)) ?? next;
-  }
-
-  private note(from: number, to: number): void {
-    if (to - from >= JOIN) this.breaks.push({ from, to });
+    // A decoder may hold its last pictures back until it is told that no more come.
+    if (this.decoder?.state === "configured" && this.fed) await this.decoder.flush().catch(() => undefined);
+    if (mine === this.generation) this.ended = true;
+    return null;
   }
 
   // ---------------------------------------------------------------------------------------------- showing
@@ -428,10 +374,10 @@ export class Deck {
 
   /** The clock has gone past the end of a recording, and the next picture is some time away: say so, show nothing. */
   private overGap(t: number): void {
-    this.breaks = this.breaks.filter(({ to }) => to > t);
-    const here = this.breaks.find(({ from }) => from <= t);
-    if (!here || this.gap) return;
-    this.setGap({ next_90k: here.to, prev_90k: here.from });
+    if (this.gap) return;
+    const gap = this.route.gapAt(t);
+    if (!gap) return;
+    this.setGap(gap);
     this.screen.clear();
     this.shown90k = null;
   }

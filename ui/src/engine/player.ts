@@ -4,8 +4,9 @@
 import { audioConfig } from "../vault";
 import type { StreamName } from "./api";
 import { SECOND, type Archive } from "./archive";
-import { Deck, type Clock } from "./deck";
+import { Deck } from "./deck";
 import { toWire } from "./failures";
+import type { Clock } from "./route";
 import type { Screens } from "./screen";
 import { from90k, nextFrame, toUs, wallMs } from "./time";
 import type { Tell } from "./views";

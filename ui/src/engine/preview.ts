@@ -5,12 +5,11 @@ import { videoConfig } from "../vault";
 import type { StreamName } from "./api";
 import type { Archive, Opened } from "./archive";
 import { engineError } from "./failures";
-import { toUs } from "./time";
+import { decodeKey } from "./still";
 
 const WIDTH = 320;
 const KEPT = 64;
 const NEAR = 10 * 90_000; // a key frame further away than this is no picture of that moment
-const WAIT_MS = 3000; // for the decoder
 
 interface Kept {
   from: number; // fragment
@@ -76,33 +75,13 @@ export class Previews {
 }
 
 async function still(opened: Opened): Promise<ImageBitmap | null> {
-  const picture = opened.pictures.find((one) => one.key);
-  if (!picture) return null;
-  const config = videoConfig(opened.video);
-  if (!(await VideoDecoder.isConfigSupported(config)).supported) return null;
-  let decoder: VideoDecoder | undefined;
+  if (!(await VideoDecoder.isConfigSupported(videoConfig(opened.video))).supported) return null;
+  const frame = await decodeKey(opened);
   try {
-    const frame = await new Promise<VideoFrame>((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error("the decoder gave no picture")), WAIT_MS);
-      decoder = new VideoDecoder({
-        output: (out) => {
-          clearTimeout(late);
-          resolve(out);
-        },
-        error: reject,
-      });
-      decoder.configure(config);
-      decoder.decode(new EncodedVideoChunk({ type: "key", timestamp: toUs(picture.t90k), data: picture.data }));
-      decoder.flush().catch(reject);
-    });
-    try {
-      const width = Math.min(WIDTH, frame.displayWidth);
-      const height = Math.max(1, Math.round((frame.displayHeight * width) / frame.displayWidth));
-      return await createImageBitmap(frame, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
-    } finally {
-      frame.close();
-    }
+    const width = Math.min(WIDTH, frame.displayWidth);
+    const height = Math.max(1, Math.round((frame.displayHeight * width) / frame.displayWidth));
+    return await createImageBitmap(frame, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
   } finally {
-    if (decoder && decoder.state !== "closed") decoder.close();
+    frame.close();
   }
 }
