@@ -214,7 +214,7 @@ class Office:
     def _take(self, camera: Camera) -> TakenUp:
         password = self._registry.password(camera.id)
         known = self._taken.get(camera.id)
-        if known is not None:
+        if known is not None and known.camera.added_90k == camera.added_90k:  # else: removed and added again at once
             return msgspec.structs.replace(known, camera=camera, password=password)
         now_90k = self._clock.now_90k()
         accounted = max(camera.added_90k, now_90k - FRESH_90K)

@@ -3,11 +3,13 @@
 
 A file says exactly when each of its fragments began (`prft`), and when itself (`start_90k`); how long a fragment's
 pictures are it says in media time. The two scales differ: the recorder bends wall time against media time by up to
-500 ppm, and with reordered pictures the table of a run's last fragment cannot tell how long the last one stands. So
-an end is a beginning that somebody wrote down: the next fragment's; or, behind the last fragment of a file, what the
-next file's header says, since `before` lists all time between the end of the footage before it and its own beginning.
-What that says is taken where it is about what the media says (`joined`). It is never a bridge over a hole: the header
-names those, and a fragment that is missing is longer than the tolerance.
+500 ppm. At the end of a file it makes them agree, but cannot always: with reordered pictures the table of a run's last
+fragment does not tell how long the last one stands, and a disk that fails ends a file where nobody meant it to end.
+
+So an end is a beginning that somebody wrote down: the next fragment's; or, behind the last fragment of a file, what
+the next file's header says, since `before` lists all time between the end of the footage before it and its own
+beginning. What that says is taken where it is about what the media says (`joined`). It is never a bridge over a hole:
+the header names those, and a fragment that is missing is longer than the tolerance.
 """
 
 from __future__ import annotations
