@@ -12,6 +12,7 @@ records.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 from collections import deque
@@ -49,6 +50,8 @@ from closedcircuit.recording import (
 from closedcircuit.vault import KeyRing, read_recipients
 
 LOOK_S = 1.0
+GC_AFTER = 10_000
+"""New objects until the collector looks for circles, of which this process makes few."""
 TRIM_EVERY = 10
 """Looks between two times that unused memory is given back."""
 BUSY_S = 5.0
@@ -61,6 +64,10 @@ def run_recorder(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) 
     office = Office(DataFolder(data_dir), clock, ids)
     office.open()
     recorder, receiver = office.recorder, office.receiver
+    # What is there now stays: the collector need not look at it again and again. Samples are freed by their counts.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_AFTER)
     office.start()
     try:
         while not stop.is_set() and office.is_whole:
