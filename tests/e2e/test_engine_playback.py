@@ -129,8 +129,8 @@ def test_frames_are_stepped_both_ways_one_by_one(page, start):
 
 
 def test_cameras_play_in_lockstep(page):
-    start = page.evaluate(RECORDED, ["plain", "main", 10, 6])
-    page.evaluate(RECORDED, ["flaky", "main", 10, 6])
+    page.evaluate(RECORDED, ["plain", "main", 10, 6])
+    start = page.evaluate(RECORDED, ["flaky", "main", 10, 6])
     page.evaluate(PLAYER, ["plain", "flaky"])
     page.evaluate("(t) => player.seek(t)", start + 90_000)
     apart = page.evaluate(
@@ -178,7 +178,7 @@ def test_a_gap_is_told_and_playing_goes_over_it(page, cameras):
     assert {one["cause"] for one in clip["gaps"]} <= {"unreachable", "broken", "refused"}
 
 
-def test_nothing_recorded_is_said(page):
+def test_nothing_recorded_is_said(page, start):
     page.evaluate(PLAYER, ["plain"])
     page.evaluate("player.seek(1700000000 * 90000)")
     told = page.evaluate("log.find((entry) => entry[0] === 'gap')")
