@@ -308,7 +308,8 @@ export class View implements PictureSink {
     const value: LiveStats = {
       fps,
       kbps,
-      delay_ms: Math.round((picture?.delayMs ?? 0) - this.views.socket.clockOffsetMs),
+      // The recorder reckons when a picture was captured; it can be some ms after the truth.
+      delay_ms: Math.max(0, Math.round((picture?.delayMs ?? 0) - this.views.socket.clockOffsetMs)),
       decoded: picture?.decoded ?? 0,
       dropped: feed.skipped + (picture?.skipped ?? mse?.skipped ?? 0),
       firstPictureMs: this.firstPictureMs,
