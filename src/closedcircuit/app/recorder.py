@@ -26,7 +26,7 @@ from closedcircuit.app.config import load_settings
 from closedcircuit.app.folder import DataFolder
 from closedcircuit.app.footprint import cpu_s, give_back, installed_version, rss_bytes
 from closedcircuit.base import TICKS, Clock, Ids, Secret
-from closedcircuit.base.errors import CircuitError
+from closedcircuit.base.errors import CircuitError, ConfigError
 from closedcircuit.blobs import Disks
 from closedcircuit.cameras import Receiver, Registry, probe
 from closedcircuit.catalogue import Catalogue, repair
@@ -46,6 +46,7 @@ from closedcircuit.recording import (
     TakenUp,
     Terms,
     accounted_until,
+    check_hours,
 )
 from closedcircuit.vault import KeyRing, read_recipients
 
@@ -207,13 +208,19 @@ class Office:
         else:
             self._troubles.pop("recipients", None)
         usable, wrong = self._registry.list_usable()
+        taken: dict[str, TakenUp] = {}
+        for camera in usable:
+            try:
+                check_hours(camera.recording.schedule)  # here, so that the sweep never meets an hour that is none
+                taken[camera.id] = self._take(camera)
+            except ConfigError as error:
+                wrong.append(error)
         self._troubles["cameras"] = " ".join(str(error) for error in wrong)
-        taken = {camera.id: self._take(camera) for camera in usable}
-        for camera, known in self._taken.items():
-            if camera not in taken and (self._folder.cameras / f"{camera}.toml").exists():
-                taken[camera] = known  # its file is damaged: go on as before, and say so
+        for name, known in self._taken.items():
+            if name not in taken and (self._folder.cameras / f"{name}.toml").exists():
+                taken[name] = known  # its file is damaged: go on as before, and say so
         self._taken, self._stamp = taken, stamp
-        self._ready.set_cameras({camera: each.camera for camera, each in taken.items()})
+        self._ready.set_cameras({name: each.camera for name, each in taken.items()})
         self._ready.look_keys()
         self._ready.look_places()
         self.recorder.take_up(taken)

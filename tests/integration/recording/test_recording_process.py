@@ -29,7 +29,7 @@ from closedcircuit.cameras.fakes import FakeCamera, made_up_frames
 from closedcircuit.catalogue import Catalogue, Ledger
 from closedcircuit.db import Database
 from closedcircuit.media.mp4 import iter_fragments, open_fragment, read_init
-from closedcircuit.model import Camera, Cause, Recording, Source
+from closedcircuit.model import Camera, Cause, Mode, Recording, Source, Weekly
 from closedcircuit.net import Connection, unix_listen
 from closedcircuit.vault import Identity, live_key, open_live, opening_cipher, segment_key, unwrap_hour_key
 
@@ -235,6 +235,10 @@ def test_files_that_change_are_noticed(yard: Yard) -> None:
     (yard.root / "cameras" / "door.toml").write_text("this is = not [TOML")
     until(lambda: "door.toml" in yard.status()["trouble"], 4)
     assert yard.status()["cameras"]["door"]["main"]["state"] == "live"  # goes on as it was
+    nonsense = (Weekly(("someday",), "25:00", "08:00"),)
+    yard.registry.save(msgspec.structs.replace(yard.door, recording=Recording(mode=Mode.SCHEDULE, schedule=nonsense)))
+    until(lambda: "25:00" in yard.status()["trouble"] or "someday" in yard.status()["trouble"], 6)
+    assert yard.status()["cameras"]["door"]["main"]["state"] == "live"
     yard.registry.save(yard.door)
     yard.registry.remove("gate")
     until(lambda: "gate" not in yard.status()["cameras"], 4)
