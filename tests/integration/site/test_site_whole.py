@@ -162,7 +162,10 @@ def test_the_index_can_be_made_anew_from_the_footage(recorded, site, tmp_path):
         span = before["spans"][0]["from"], last
         old = json.loads(site.command("footage", "ledger", camera, *span, "--json"))
         new = json.loads(copy.command("footage", "ledger", camera, *span, "--json"))
-        assert new["recorded_90k"] == old["recorded_90k"]
+        # A hole of less than a second inside a file is a row of the index; a file cannot tell it from a slow camera.
+        holes = old["by_cause_90k"].pop("broken", 0) - new["by_cause_90k"].pop("broken", 0)
+        assert new["recorded_90k"] == old["recorded_90k"] + holes
+        assert holes >= 0
         assert new["by_cause_90k"] == old["by_cause_90k"]
 
 
