@@ -162,28 +162,29 @@ class Catalogue:
 
         It ends where a camera was removed. One that nobody announced is accounted for from its first segment or gap on.
         """
-        return self.db.view(lambda tx: self._ledger(tx, camera, from_90k, to_90k))
+        return add_up(camera, *self.db.view(lambda tx: self._spans(tx, camera, from_90k, to_90k)))
 
     def coverage(self, cameras: Iterable[str], from_90k: int, to_90k: int, px: int) -> dict[str, list[Span]]:
         """Return the ledgers' spans merged for drawing on `px` pixels: at most about two a pixel (`merge_below`)."""
         pixel_90k = max(1, (to_90k - from_90k) // max(1, px))
 
         def read(tx: Tx) -> dict[str, list[Span]]:
-            return {c: merge_below(self._ledger(tx, c, from_90k, to_90k).spans, pixel_90k) for c in cameras}
+            return {c: merge_below(self._spans(tx, c, from_90k, to_90k)[2], pixel_90k) for c in cameras}
 
         return self.db.view(read)
 
-    def _ledger(self, tx: Tx, camera: str, from_90k: int, to_90k: int) -> Ledger:
+    def _spans(self, tx: Tx, camera: str, from_90k: int, to_90k: int) -> tuple[int, int, list[Span]]:
+        """Return spans, and the part of [from, to) that they cover."""
         number = find_camera(tx, camera)
         if number is None:
-            return add_up(camera, from_90k, from_90k, ())
+            return from_90k, from_90k, []
         from_90k = max(from_90k, _lives.begin(tx, number))
         to_90k = min(to_90k, self._decided(tx, number), _lives.end(tx, number))
         if to_90k <= from_90k:
-            return add_up(camera, from_90k, from_90k, ())
+            return from_90k, from_90k, []
         recorded = stretches(tx, number, from_90k, to_90k)
         on_file = reasons(tx, number, from_90k, to_90k)
-        return add_up(camera, from_90k, to_90k, partition(recorded, on_file, from_90k, to_90k))
+        return from_90k, to_90k, partition(recorded, on_file, from_90k, to_90k)
 
     def _decided(self, tx: Tx, number: int) -> int:
         now = self._clock.now_90k()

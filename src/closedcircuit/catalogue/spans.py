@@ -16,7 +16,8 @@ Stretch = tuple[int, int]
 Reason = tuple[int, int, str, str]
 """start, end, cause, detail."""
 
-_WORSE = {SpanKind.RECORDED: 0, SpanKind.OFF: 1, SpanKind.LOST: 2}
+_CAUSES = {cause.value: (cause.kind, cause) for cause in Cause}
+_UNKNOWN = Cause.UNKNOWN.value
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,31 +101,36 @@ def paint(under: Sequence[Reason], over: Reason) -> list[Reason]:
 def partition(recorded: Sequence[Stretch], reasons: Sequence[Reason], from_90k: int, to_90k: int) -> list[Span]:
     """Return spans that cover [from, to) exactly: recorded wins; else the reason on file; else lost, cause unknown."""
     spans: list[Span] = []
-    at, next_reason = from_90k, 0
-
-    def fill(until: int) -> None:
-        nonlocal at, next_reason
-        while at < until:
-            while next_reason < len(reasons) and reasons[next_reason][1] <= at:
-                next_reason += 1
-            if next_reason == len(reasons) or reasons[next_reason][0] >= until:
-                _put(spans, at, until, Cause.UNKNOWN, "")
-                at = until
-                return
-            start, end, cause, detail = reasons[next_reason]
-            if start > at:
-                _put(spans, at, start, Cause.UNKNOWN, "")
-                at = start
-            end = min(end, until)
-            _put(spans, at, end, Cause(cause), detail)
-            at = end
-
+    at, reason = from_90k, 0
     for start, end in clip(recorded, from_90k, to_90k):
-        fill(start)
+        if at < start:
+            reason = _explain(spans, reasons, reason, at, start)
         spans.append(Span(start, end, SpanKind.RECORDED, None))
         at = end
-    fill(to_90k)
+    if at < to_90k:
+        _explain(spans, reasons, reason, at, to_90k)
     return spans
+
+
+def _explain(spans: list[Span], reasons: Sequence[Reason], number: int, at: int, until: int) -> int:
+    """Append what is on file for [at, until), where nothing is recorded; `reasons` from `number` on can be of it.
+
+    Returns the number to go on with.
+    """
+    while at < until:
+        while number < len(reasons) and reasons[number][1] <= at:
+            number += 1
+        if number == len(reasons) or reasons[number][0] >= until:
+            _put(spans, at, until, _UNKNOWN, "")
+            break
+        start, end, cause, detail = reasons[number]
+        if start > at:
+            _put(spans, at, start, _UNKNOWN, "")
+            at = start
+        end = min(end, until)
+        _put(spans, at, end, cause, detail)
+        at = end
+    return number
 
 
 def add_up(camera: str, from_90k: int, to_90k: int, spans: Sequence[Span]) -> Ledger:
@@ -155,33 +161,42 @@ def merge_below(spans: Sequence[Span], pixel_90k: int) -> list[Span]:
     between long ones stays too, however short: a loss of a second is never drawn as if it had not been.
     """
     out: list[Span] = []
-    group: list[Span] = []
-
-    def flush() -> None:
-        if group:
-            worst = max(group, key=lambda s: (_WORSE[s.kind], s.end_90k - s.start_90k))
-            _join(out, Span(group[0].start_90k, group[-1].end_90k, worst.kind, worst.cause, worst.detail))
-            group.clear()
-
+    begin = end = 0
+    worst: Span | None = None  # of the short neighbours in [begin, end)
     for span in spans:
-        if span.end_90k - span.start_90k >= pixel_90k:
-            flush()
+        length = span.end_90k - span.start_90k
+        if length < pixel_90k:
+            if worst is None:
+                begin, worst = span.start_90k, span
+            elif _is_worse(span, worst):
+                worst = span
+            end = span.end_90k
+            if end - begin < pixel_90k:
+                continue
+        if worst is not None:
+            _join(out, Span(begin, end, worst.kind, worst.cause, worst.detail))
+            worst = None
+        if length >= pixel_90k:
             _join(out, span)
-            continue
-        group.append(span)
-        if span.end_90k - group[0].start_90k >= pixel_90k:
-            flush()
-    flush()
+    if worst is not None:
+        _join(out, Span(begin, end, worst.kind, worst.cause, worst.detail))
     return out
 
 
-def _put(spans: list[Span], start: int, end: int, cause: Cause, detail: str) -> None:
-    _join(spans, Span(start, end, cause.kind, cause, detail))
+def _is_worse(span: Span, than: Span) -> bool:
+    if span.kind is than.kind:
+        return span.end_90k - span.start_90k > than.end_90k - than.start_90k
+    return span.kind is SpanKind.LOST or than.kind is SpanKind.RECORDED
+
+
+def _put(spans: list[Span], start: int, end: int, word: str, detail: str) -> None:
+    kind, cause = _CAUSES[word]
+    _join(spans, Span(start, end, kind, cause, detail))
 
 
 def _join(spans: list[Span], span: Span) -> None:
     last = spans[-1] if spans else None
-    if last and last.end_90k == span.start_90k and last.cause is span.cause and last.detail == span.detail:
+    if last and last.cause is span.cause and last.end_90k == span.start_90k and last.detail == span.detail:
         spans[-1] = Span(last.start_90k, span.end_90k, span.kind, span.cause, span.detail)
     else:
         spans.append(span)

@@ -48,7 +48,7 @@ class SpanKind(enum.StrEnum):
 _ON_PURPOSE = frozenset({Cause.PAUSED, Cause.SCHEDULE, Cause.NO_EVENT, Cause.NO_KEY, Cause.DELETED})
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """A stretch of one camera's time: [start, end) in wall time. A ledger is spans that touch and never overlap."""
 
     start_90k: int
