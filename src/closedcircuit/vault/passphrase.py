@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from typing import Final
 
 import msgspec
@@ -42,5 +43,6 @@ def open_with_passphrase(sealed: SealedIdentity, passphrase: Secret) -> str:
 
 
 def _stretch(passphrase: Secret, salt: bytes) -> tuple[bytes, bytes]:
-    both = hashlib.pbkdf2_hmac("sha256", passphrase.reveal().encode(), salt, ITERATIONS, 64)
+    text = unicodedata.normalize("NFKC", passphrase.reveal())  # keyboards differ in how they compose letters
+    both = hashlib.pbkdf2_hmac("sha256", text.encode(), salt, ITERATIONS, 64)
     return both[:32], both[32:]

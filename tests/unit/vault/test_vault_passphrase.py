@@ -18,3 +18,8 @@ def test_the_right_passphrase_opens_and_no_other(ids):
     assert open_with_passphrase(sealed, Secret("correct horse battery")) == identity.text
     with pytest.raises(CannotOpen):
         open_with_passphrase(sealed, Secret("correct horse batteries"))
+
+
+def test_composed_and_decomposed_letters_are_the_same_passphrase(ids):
+    sealed = seal_with_passphrase("AGE-SECRET-KEY-PQ-1TEST", Secret("caf\u00e9 au lait, grand"), ids)
+    assert open_with_passphrase(sealed, Secret("cafe\u0301 au lait, grand")) == "AGE-SECRET-KEY-PQ-1TEST"
