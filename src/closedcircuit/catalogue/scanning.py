@@ -145,7 +145,7 @@ def _segment(disk: str, header: Header, name: Named, parts: tuple[tuple[Fragment
 def _header(text: bytes, name: Named) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MediaError(f"The file's header cannot be read ({error}).") from error
     if (header.camera, header.stream) != (name.camera, name.stream) or header.start_90k // 90 != name.start_90k // 90:
         raise MediaError(
