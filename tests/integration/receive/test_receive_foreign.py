@@ -97,7 +97,8 @@ def test_gstreamer(watch, gstreamer, clips, clip, codec, options):
     assert len(got) >= 100
     assert got == fed[fed.index(got[0]) :][: len(got)]
     assert sink.losses == []
-    steps = sorted(sample.pts for sample in sink.video)
+    # In decoding order the last pictures may still be under way: one that is shown before others may not be here yet.
+    steps = sorted(sample.pts for sample in sink.video)[:-4]
     assert all(abs(after - before - 3600) <= 2 for before, after in pairwise(steps))
     tracks = sink.runs[0][0]
     assert (tracks[0].codec, tracks[0].width, tracks[0].height) == (codec, 320, 240)
