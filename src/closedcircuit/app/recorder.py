@@ -64,7 +64,7 @@ def run_recorder(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) 
     """Record until `stop` is set; then finish every fragment and close every segment. Returns the exit code."""
     office = Office(DataFolder(data_dir), clock, ids)
     office.open()
-    recorder, receiver = office.recorder, office.receiver
+    recorder = office.recorder
     # What is there now stays: the collector need not look at it again and again. Samples are freed by their counts.
     gc.collect()
     gc.freeze()
@@ -72,9 +72,8 @@ def run_recorder(data_dir: Path, clock: Clock, ids: Ids, stop: threading.Event) 
     office.start()
     try:
         while not stop.is_set() and office.is_whole:
-            receiver.sweep_s = recorder.sweep_s
             recorder.sweep()
-            receiver.wait()
+            recorder.wait()
     finally:
         office.close()
     # A thread that died of a fault of ours has said so on stderr; the supervisor starts all of us anew.
@@ -132,7 +131,7 @@ class Office:
     def open(self) -> None:
         """Make the parts, repair, take up the cameras. No thread of ours runs before this."""
         outcomes: deque[Outcome] = deque()
-        self.receiver = Receiver(self._clock, self._ids)
+        receiver = Receiver(self._clock, self._ids)
         self._ready = Ready(self._ring, self._disks, self._clock)
         self._indexer = Indexer(self._index, self._clock, self._repair_all)
         notes = Notes(outcomes.append, self._indexer.changed, self._indexer.changed)
@@ -143,7 +142,7 @@ class Office:
         footage = self._settings.footage
         self.recorder = Recorder(
             Parts(
-                sources=self.receiver,
+                sources=receiver,
                 outlet=self._outlet,
                 ready=self._ready,
                 indexer=self._indexer,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All cameras of one recorder: the sweep thread's work, one pass at a time.
 
-Whoever owns the thread calls `sweep` every `sweep_s` seconds, and nothing else of this class from another thread but
+Whoever owns the thread calls `sweep` and `wait` in turn, and nothing else of this class from another thread but
 `take_up` and `Notes`' callbacks, which only append to deques.
 """
 
@@ -29,9 +29,14 @@ from closedcircuit.recording.relay import Relay
 from closedcircuit.recording.sound import FlacLoader, Sound
 from closedcircuit.recording.stream import StreamRecorder
 
-SWEEP_S, SWEEP_WATCHED_S = 0.100, 0.020
-"""Between sweeps; the second while somebody watches: half of it is what a sweep adds to the delay on average. What is
-only recorded can wait: the fewer sweeps, the more each call to the system brings."""
+SWEEP_WATCHED_S = 0.020
+"""Between sweeps while somebody watches: half of it is what a sweep adds to the delay on average."""
+SWEEP_MIN_S, SWEEP_MAX_S = 0.040, 0.200
+WAITING_KBIT = 800.0
+"""While nobody watches, sweeps are as rare as keeps this much of the fastest stream waiting in its socket: the fewer,
+the more each call to the system brings. Sockets hold at least 128 KiB, and learn to hold more."""
+GLANCE_S = 0.040
+"""How often the web process is listened to in between."""
 STEP_S = 0.5
 """The wall clock was set when it moved this much against monotonic time between two sweeps."""
 STEP_READ_S = 0.05
@@ -99,6 +104,8 @@ class Recorder:
         self._changed = True
         self._second = 0
         self._next_tick_s = 0.0
+        self._due_s = 0.0
+        self._unwatched_s = SWEEP_MIN_S
         self._skew_90k = 0
         self._skew_known = False
         self._tests = threading.Semaphore(TESTS_AT_ONCE)
@@ -108,7 +115,20 @@ class Recorder:
     @property
     def sweep_s(self) -> float:
         """Seconds from the beginning of one sweep to the next."""
-        return SWEEP_WATCHED_S if self._watched else SWEEP_S
+        return SWEEP_WATCHED_S if self._watched else self._unwatched_s
+
+    def wait(self) -> None:
+        """Sleep until the next sweep is due, listening to the web process meanwhile; a late one is not made up for."""
+        while True:
+            now_s = self._clock.monotonic_s()
+            left_s = self._due_s + self.sweep_s - now_s
+            if left_s <= 0:
+                break
+            self._clock.sleep(min(left_s, GLANCE_S))
+            if left_s > GLANCE_S and self.link is not None:
+                self.link.sweep()
+                self.link.flush()
+        self._due_s = max(self._due_s + self.sweep_s, now_s)
 
     def take_up(self, cameras: Mapping[str, TakenUp]) -> None:
         """These are the cameras from the next sweep on. Any thread."""
@@ -176,8 +196,13 @@ class Recorder:
                 self._parts.indexer.gaps(changed)
         self._changed = False
         self.last_state = self.state()
+        self._unwatched_s = max(SWEEP_MIN_S, min(SWEEP_MAX_S, WAITING_KBIT / max(1.0, self._fastest_kbps())))
         if self.link is not None and self.link.is_connected:
             self.link.state(self.last_state)
+
+    def _fastest_kbps(self) -> float:
+        streams = [stream for camera in self.last_state["cameras"].values() for stream in camera.values()]
+        return max((float(stream.get("kbps", 0.0)) for stream in streams), default=0.0)
 
     def _pre_roll_90k(self, camera: str) -> int:
         recording = self._cameras[camera].camera.recording

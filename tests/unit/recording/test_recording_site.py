@@ -387,3 +387,18 @@ def test_stray_keys_go_after_a_day_but_never_while_footage_needs_them(site: Site
     assert needed.exists()
     assert young.exists()
     assert not stray.exists()
+
+
+def test_sweeps_are_as_rare_as_the_fastest_stream_allows(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    health = site.sources.health
+    for kbps, expected in ((100, 0.2), (4000, 0.2), (8000, 0.1), (50_000, 0.04)):
+        monkeypatch.setattr(site.sources, "health", lambda key, kbps=kbps: {**health(key), "kbps": kbps})
+        site.run(2)
+        assert site.recorder.sweep_s == pytest.approx(expected)
+        before = site.clock.monotonic_s()
+        site.recorder.wait()
+        site.recorder.sweep()
+        site.recorder.wait()
+        assert site.clock.monotonic_s() - before <= 2 * expected + 0.001
+    site.recorder._watched.add(("cam0", "main"))
+    assert site.recorder.sweep_s == pytest.approx(0.02)
