@@ -47,6 +47,11 @@ class DiskOutlet:
         """See `Outlet.close`."""
         self.writers[plan.disk].close(plan)
 
+    def expect(self, cameras: int) -> None:
+        """So many cameras are recorded; any disk may have to take all of them."""
+        for writer in self.writers.values():
+            writer.expect(cameras)
+
     def report(self) -> dict[str, Any]:
         """`writer` of the status file."""
         writers = self.writers.values()

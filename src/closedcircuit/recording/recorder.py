@@ -236,6 +236,7 @@ class Recorder:
             elif known.camera != taken.camera:
                 self._change(known.camera, taken)
             self._cameras[camera] = taken
+        self._parts.outlet.expect(len(self.streams))
         self._changed = True
 
     def _begin(self, taken: TakenUp, known: TakenUp | None) -> None:

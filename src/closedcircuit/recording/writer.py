@@ -32,6 +32,8 @@ from closedcircuit.recording.pieces import Outcome, Piece, Plan
 
 DISK_QUEUE_BYTES = 64 << 20
 CAMERA_QUEUE_BYTES = 12 << 20
+CAMERA_SHARE_BYTES = 3 << 20
+"""A disk's queue holds at least so much for every camera: where all began at once, their fragments end at once, too."""
 RETRY_S = 3.0
 """How long a disk that failed is left alone."""
 JOIN_S = 8.0
@@ -64,7 +66,8 @@ class DiskWriter:
         self.written_bytes = 0
         self.synced_90k = 0
         self.refused = 0
-        self._clock, self._notes, self._limit = clock, notes, queue_bytes
+        self._clock, self._notes = clock, notes
+        self._limit = self._least = queue_bytes
         self._lock = threading.Lock()
         self._queued: dict[str, int] = {}  # bytes by camera
         self._total = 0
@@ -110,6 +113,10 @@ class DiskWriter:
             if self._failure and self._clock.monotonic_s() - self._failed_s >= RETRY_S:
                 self._failure = None
             return self._failure
+
+    def expect(self, cameras: int) -> None:
+        """So many cameras may write here."""
+        self._limit = max(self._least, cameras * CAMERA_SHARE_BYTES)
 
     def submit(self, plan: Plan, piece: Piece) -> bool:
         """Queue a piece. False: no room."""

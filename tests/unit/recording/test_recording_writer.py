@@ -101,6 +101,8 @@ def test_the_queue_is_bounded_for_a_disk_and_for_a_camera(disk: MemoryDisk, told
     assert writer.submit(other, piece(0, CAMERA_QUEUE_BYTES))
     assert not writer.submit(third, piece(0))
     assert writer.refused == 2
+    writer.expect(16)  # many cameras: 3 MiB for each
+    assert writer.submit(third, piece(0))
     writer.work_off()
     assert writer.submit(one, piece(1))
 
