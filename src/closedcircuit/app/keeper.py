@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import msgspec
 
 from closedcircuit.app.config import DEFAULT_KEEP_DAYS, Settings, load_settings
 from closedcircuit.app.folder import DataFolder
-from closedcircuit.app.footprint import cpu_s, installed_version, rss_bytes
+from closedcircuit.app.vitals import Vitals
 from closedcircuit.base import Clock, Ids
 from closedcircuit.base.errors import CatalogueError, CircuitError
 from closedcircuit.blobs import Disks
@@ -49,7 +48,7 @@ class KeeperRole:
         disks = self._settings.disks(folder.root)
         self._disks = Disks((disk.id, Path(disk.path), round(disk.reserve_gb * 1e9)) for disk in disks)
         self._registry = Registry(folder.root)
-        self._started_90k = clock.now_90k()
+        self._vitals = Vitals("keeper", clock)
         self._keeper: Keeper | None = None
         self._catalogue: Catalogue | None = None
         self._round_due_s = 0.0
@@ -101,13 +100,7 @@ class KeeperRole:
     def write_status(self) -> None:
         """Say how things are."""
         status = {
-            "role": "keeper",
-            "pid": os.getpid(),
-            "version": installed_version(),
-            "started_90k": self._started_90k,
-            "at_90k": self._clock.now_90k(),
-            "cpu_s": cpu_s(),
-            "rss_bytes": rss_bytes(),
+            **self._vitals.now(),
             **self._facts,
         }
         if self._waits_for:

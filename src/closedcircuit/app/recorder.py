@@ -24,7 +24,8 @@ import msgspec
 
 from closedcircuit.app.config import load_settings
 from closedcircuit.app.folder import DataFolder
-from closedcircuit.app.footprint import cpu_s, give_back, installed_version, rss_bytes
+from closedcircuit.app.footprint import give_back, installed_version
+from closedcircuit.app.vitals import Vitals
 from closedcircuit.base import TICKS, Clock, Ids, Secret
 from closedcircuit.base.errors import CircuitError, ConfigError
 from closedcircuit.blobs import Disks
@@ -109,7 +110,7 @@ class Office:
 
     def __init__(self, folder: DataFolder, clock: Clock, ids: Ids) -> None:
         self._folder, self._clock, self._ids = folder, clock, ids
-        self._started_90k = clock.now_90k()
+        self._vitals = Vitals("recorder", clock)
         self._version = installed_version()
         self._beats = 0
         self._settings = load_settings(folder.root)
@@ -279,13 +280,7 @@ class Office:
     def _write_status(self) -> None:
         state = self.recorder.last_state
         status = {
-            "role": "recorder",
-            "pid": os.getpid(),
-            "version": self._version,
-            "started_90k": self._started_90k,
-            "at_90k": self._clock.now_90k(),
-            "cpu_s": cpu_s(),
-            "rss_bytes": rss_bytes(),
+            **self._vitals.now(),
             "priority": self._priority,
             "trouble": " ".join(filter(None, (*self._troubles.values(), self._ready.key_trouble))),
             "repaired": self._notes,
